@@ -1,0 +1,124 @@
+"""From trust to what a student learns from: weights over sources, or one target per item.
+
+Knows stacked claims and probabilities (M, *items, C), abstentions, and which classes a source knows. Knows nothing of
+students, losses or files. Weights are (M, *items), zero where a source said nothing, and sum to one over those that
+spoke; targets are (*items, C), and a row of zeros says "nobody spoke".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distrust.errors import DataError
+from distrust.evidence import votes
+
+
+def normalise(trust: Tensor, answered: Tensor) -> Tensor:
+    """Trust to weights: (M, *items) non-negative to (M, *items), summing to one over the sources that answered.
+
+    Where every source that answered has trust 0, they share the weight evenly.
+
+    Raises:
+        DataError: a negative or non-finite trust.
+    """
+    counted = torch.where(answered, trust, torch.zeros_like(trust))
+    if bool((~counted.isfinite() | (counted < 0)).any()):
+        raise DataError("Trust must be finite and at least 0 to become a weight; apply softmax or exp to a log score.")
+    total = counted.sum(0)
+    even = answered.to(trust.dtype) / answered.sum(0).clamp(min=1)
+    return torch.where(total > 0, counted / total.clamp(min=torch.finfo(trust.dtype).tiny), even)
+
+
+def uniform(answered: Tensor) -> Tensor:
+    """Believe all sources that answered alike: (M, *items) bool to weights (M, *items)."""
+    return normalise(torch.ones(answered.shape, device=answered.device), answered)
+
+
+def weighted_mean(probabilities: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of distributions: (M, *items, C) and (M, *items) to targets (*items, C).
+
+    Learning from it equals learning from every source with its weight: the student's gradient of the weighted sum of
+    KL divergences is that of one KL to this mean (CA-MKD card, "weighing losses is averaging targets").
+    """
+    return (probabilities * weights.unsqueeze(-1)).sum(0)
+
+
+def majority_vote(claims: Tensor, classes: int) -> Tensor:
+    """One-hot target of the most frequent claim: (V, *items) long to (*items, C); ties share the mass evenly.
+
+    Abstentions do not vote; where all abstain the row is zero.
+    """
+    counts = votes(claims, classes)
+    top = (counts == counts.amax(-1, keepdim=True)) & (counts > 0)
+    return top.to(counts.dtype) / top.sum(-1, keepdim=True).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """What each source claims when a class is true, estimated on gold: the sources' error model.
+
+    Made by `fit_confusions`; `posterior` turns claims into targets.
+    """
+
+    given_true: Tensor  # (M, C, C): P(source m claims j | class c is true), rows sum to one
+    prior: Tensor  # (C,): P(class c is true)
+
+    def posterior(self, claims: Tensor) -> Tensor:
+        """P(class | claims): (M, *items) long to targets (*items, C), sources taken as independent given the class.
+
+        An abstention says nothing; where all abstain the prior is returned. Source: naive Bayes / Dawid and Skene
+        1979, equation for the class posterior, with confusions from gold instead of EM.
+        """
+        score = self.prior.log().expand(*claims.shape[1:], -1).clone()  # (*items, C)
+        for source, claimed in enumerate(claims):
+            said = self.given_true[source].log().T[claimed.clamp(min=0)]  # (*items, C)
+            score = score + torch.where((claimed >= 0).unsqueeze(-1), said, torch.zeros_like(said))
+        return score.softmax(-1)
+
+
+def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float = 2.0) -> Confusions:
+    """Estimate each source's class confusions on gold, shrunk towards what little gold can say.
+
+    Args:
+        claims: (M, n) long on the gold items; -1 abstains.
+        labels: (n,) long gold classes.
+        pool: (M, N) long claims on all items, gold or not: how often a source claims each class at all.
+        classes: C.
+        shrinkage: pseudo-counts a true class lends to the source's overall behaviour, > 0. A class without gold is
+            described by that alone: right with the source's overall accuracy, else any class it is wont to claim.
+
+    Returns:
+        Confusions whose prior is estimated from the gold classes and from the pool's claims, by the same shrinkage.
+
+    Raises:
+        DataError: no gold, a shrinkage that is not positive, or shapes that do not fit.
+    """
+    if not len(labels):
+        raise DataError("Class confusions are estimated on gold, and there is none; give gold or combine another way.")
+    if not shrinkage > 0:
+        raise DataError(f"shrinkage is {shrinkage}; legal is any number above 0.")
+    if claims.shape != (pool.shape[0], len(labels)):
+        raise DataError(f"Claims on gold are {tuple(claims.shape)}; legal is ({pool.shape[0]}, {len(labels)}).")
+    tables = [_confusion(mine, labels, all_mine, classes, shrinkage) for mine, all_mine in zip(claims, pool, strict=True)]
+    said = votes(pool.reshape(-1), classes)  # (C,) how often each class is claimed by anybody
+    gold = votes(labels, classes)
+    prior = (gold + shrinkage * _share(said + 1)) / (gold.sum() + shrinkage)
+    return Confusions(torch.stack(tables), prior)
+
+
+def _confusion(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float) -> Tensor:
+    spoke = claims >= 0
+    counts = torch.zeros(classes, classes)
+    counts.index_put_((labels[spoke], claims[spoke]), torch.ones(int(spoke.sum())), accumulate=True)
+    right = counts.diagonal().sum()
+    accuracy = (right + 1) / (counts.sum() + 2)  # Laplace: never certain of 0 or 1
+    habit = _share(votes(pool, classes) + 1 / classes)
+    base = (1 - accuracy) * habit.expand(classes, classes) + accuracy * torch.eye(classes)
+    return (counts + shrinkage * base) / (counts.sum(-1, keepdim=True) + shrinkage)
+
+
+def _share(counts: Tensor) -> Tensor:
+    return counts / counts.sum()

@@ -1,0 +1,261 @@
+"""Items: what is asked about, with an id each, read from the files people have.
+
+Knows CSV, JSON lines, JSON, parquet and hub data sets, columns, ids and their mistakes. Knows nothing of labels'
+meaning, teachers or students.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from distrust.errors import DataError, nearest
+from distrust.files import fingerprint
+
+Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, or a tensor (B, ...)
+READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Items:
+    """Some items: ids, what a model reads of them, and every other column as it was.
+
+    Args:
+        ids: (B,) unique.
+        inputs: B texts, B text pairs, or a tensor (B, ...) for any torch module.
+        columns: other columns by name, B values each.
+
+    Raises:
+        DataError: ids that are not unique, or lengths that differ.
+    """
+
+    ids: tuple[str, ...]
+    inputs: Inputs
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.ids):
+            raise DataError(f"There are {len(self.ids)} ids but {len(self.inputs)} inputs; each item has one of both.")
+        if len(set(self.ids)) < len(self.ids):
+            twice = next(item for item, count in Counter(self.ids).items() if count > 1)
+            raise DataError(f"The id {twice!r} stands for two items; ids are unique.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Sequence[int] | Tensor) -> Items:
+        """Some items by row, in the order given."""
+        index = [int(row) for row in rows]
+        inputs: Inputs = self.inputs[index] if isinstance(self.inputs, Tensor) else tuple(self.inputs[row] for row in index)
+        columns = {name: [values[row] for row in index] for name, values in self.columns.items()}
+        return Items(tuple(self.ids[row] for row in index), inputs, columns)
+
+    def rows(self, ids: Sequence[str]) -> list[int]:
+        """Rows of these ids. Raises DataError naming the first id that is no item here."""
+        row_of = {item: row for row, item in enumerate(self.ids)}
+        missing = next((item for item in ids if item not in row_of), None)
+        if missing is not None:
+            raise DataError(f"The id {missing!r} is none of the {len(self)} items.")
+        return [row_of[item] for item in ids]
+
+    @cached_property
+    def key(self) -> str:
+        """Fingerprint of ids and inputs: what a stage that read these items depends on."""
+        inputs = self.inputs if isinstance(self.inputs, Tensor) else [_join(one) for one in self.inputs]
+        return fingerprint(list(self.ids), inputs)
+
+    def text(self, row: int) -> str:
+        """What a person may read of an item: its text, or a note of its shape."""
+        if isinstance(self.inputs, Tensor):
+            return f"tensor of shape {tuple(self.inputs[row].shape)}"
+        return _join(self.inputs[row])
+
+
+def concatenate(first: Items, second: Items) -> Items:
+    """Both, in order; columns that only one of them has are left out."""
+    if isinstance(first.inputs, Tensor) and isinstance(second.inputs, Tensor):
+        import torch
+
+        inputs: Inputs = torch.cat([first.inputs, second.inputs])
+    elif isinstance(first.inputs, tuple) and isinstance(second.inputs, tuple):
+        inputs = (*first.inputs, *second.inputs)
+    else:
+        raise DataError("Texts and tensors cannot be mixed in one set of items.")
+    shared = [name for name in first.columns if name in second.columns]
+    return Items((*first.ids, *second.ids), inputs, {name: first.columns[name] + second.columns[name] for name in shared})
+
+
+def content_id(text: str) -> str:
+    """The id of an item that was given none: sixteen digits of its content's hash."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load_items(
+    path: str,
+    *,
+    text: str = "text",
+    text_pair: str | None = None,
+    id: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+) -> Items:
+    """Read items from a file or a hub data set.
+
+    Args:
+        path: a .csv, .tsv, .jsonl, .json or .parquet file, or a data set id such as ``ag_news``.
+        text: column that the model reads; text_pair: a second one, for sentence pairs.
+        id: column of ids; without it an item's id is the hash of its text, numbered from the second copy on.
+        split: split of a hub data set (default ``train``).
+        limit: read only the first so many rows.
+
+    Raises:
+        DataError: a missing file or column, a damaged file, no rows, ids that contradict each other.
+    """
+    table = load_table(path, split=split)
+    if limit is not None:
+        table = {name: values[:limit] for name, values in table.items()}
+    texts = [_clean(value) for value in column(table, text, path)]
+    pairs = None if text_pair is None else [_clean(value) for value in column(table, text_pair, path)]
+    inputs: list[Any] = texts if pairs is None else list(zip(texts, pairs, strict=True))
+    if not inputs:
+        raise DataError(f"{path} has no rows.")
+    if id is None:
+        ids = _number([content_id(_join(one)) for one in inputs])
+        keep = list(range(len(ids)))
+    else:
+        ids = [str(value) for value in column(table, id, path)]
+        keep = _once(ids, table, path)
+    columns = {name: [values[row] for row in keep] for name, values in table.items()}
+    return Items(tuple(ids[row] for row in keep), tuple(inputs[row] for row in keep), columns)
+
+
+def load_table(path: str, split: str | None = None) -> dict[str, list[Any]]:
+    """Columns of a file or hub data set, as Python values. Raises DataError as `load_items` does."""
+    file = Path(path).expanduser()
+    kind = READERS.get(file.suffix.lower())
+    if kind is None and not file.exists() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path):
+        return _from_hub(path, split)
+    if kind is None:
+        raise DataError(f"{path} is no file that can be read; {nearest(file.suffix, READERS)}.")
+    if not file.is_file():
+        near = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
+        raise DataError(f"There is no file {path}; {nearest(file.name, near, say='the folder has')}.")
+    return _read_file(file, kind)
+
+
+def column(table: dict[str, list[Any]], name: str, path: str) -> list[Any]:
+    """A column by name. Raises DataError naming the nearest column."""
+    if name not in table:
+        raise DataError(f"{path} has no column {name!r}; {nearest(name, table, say='it has')}.")
+    return table[name]
+
+
+def _read_file(file: Path, kind: str) -> dict[str, list[Any]]:
+    try:
+        if kind == "parquet":
+            import pyarrow.parquet
+
+            return dict(pyarrow.parquet.read_table(file).to_pydict())
+        if kind == "csv":
+            return _read_csv(file)
+        return _read_json_lines(file)
+    except DataError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{file} cannot be read as {kind}: {reason}; it may be truncated or of another kind.") from error
+
+
+def _read_csv(file: Path) -> dict[str, list[Any]]:
+    import csv
+
+    csv.field_size_limit(2**27)
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.reader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+        header = next(reader, None)
+        if not header:
+            raise DataError(f"{file} is empty; its first line names the columns.")
+        rows = []
+        for number, row in enumerate(reader, start=2):
+            if row and len(row) != len(header):
+                raise DataError(f"{file}, row {number}: {len(row)} fields, but the header names {len(header)} columns.")
+            if row:
+                rows.append(row)
+    return {name: [row[position] for row in rows] for position, name in enumerate(header)}
+
+
+def _read_json_lines(file: Path) -> dict[str, list[Any]]:
+    import json
+
+    text = file.read_text(encoding="utf-8-sig")
+    if text.lstrip().startswith("["):
+        rows = json.loads(text)
+    else:
+        rows = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                try:
+                    rows.append(json.loads(line))
+                except json.JSONDecodeError as error:
+                    raise DataError(f"{file}, line {number} is no JSON ({error.msg}); each line is one object.") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{file} does not hold objects; each line is one JSON object with the columns as keys.")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _from_hub(path: str, split: str | None) -> dict[str, list[Any]]:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        rows = datasets.load_dataset(path, split=split or "train")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+        raise DataError(f"{path} is no file here and could not be loaded as a data set{offline}: {reason}.") from error
+    columns = {name: list(rows[name]) for name in rows.column_names}
+    for name, feature in rows.features.items():
+        if isinstance(feature, datasets.ClassLabel):  # the hub stores classes as numbers; people name them
+            columns[name] = [None if value is None or value < 0 else feature.int2str(value) for value in columns[name]]
+    return columns
+
+
+def _once(ids: list[str], table: dict[str, list[Any]], path: str) -> list[int]:
+    """Rows to keep: the first of identical copies. Raises DataError where one id has two contents."""
+    first: dict[str, int] = {}
+    for row, item in enumerate(ids):
+        seen = first.setdefault(item, row)
+        differing = next((name for name, values in table.items() if values[seen] != values[row]), None)
+        if differing is not None:
+            raise DataError(
+                f"{path}: the id {item!r} stands in rows {seen + 1} and {row + 1} with different {differing!r}; "
+                "give each item its own id, or leave out `id`."
+            )
+    return list(first.values())
+
+
+def _number(ids: list[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    numbered = []
+    for item in ids:
+        seen[item] += 1
+        numbered.append(item if seen[item] == 1 else f"{item}-{seen[item]}")
+    return numbered
+
+
+def _clean(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _join(one: Any) -> str:
+    return one if isinstance(one, str) else "\n".join(one)

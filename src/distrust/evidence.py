@@ -1,0 +1,281 @@
+"""Evidence: what one source said about some items, and nothing else that is known of a source.
+
+Knows one shape law: `items` is (B,) for classification and (B, L) for tokens; claims are (S, *items), logits
+(*items, C) in the source's own label space, and several sources stack late, to (M, *items, C) in a common one.
+Knows nothing of how an answer was obtained, of trust, or of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from distrust.errors import DataError
+from distrust.labels import ABSTAIN, Candidates, LabelSpace
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Logits (or log-probabilities) for every class."""
+
+    values: Tensor  # (*items, C)
+
+    def dense(self) -> Tensor:
+        return self.values
+
+    def select(self, rows: Tensor) -> Dense:
+        return Dense(self.values[rows])
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The k largest log-probabilities and the probability mass of all other classes."""
+
+    ids: Tensor  # (*items, k) long
+    logp: Tensor  # (*items, k)
+    tail: Tensor  # (*items,) probability mass outside ids
+    classes: int
+
+    def dense(self) -> Tensor:
+        """Log-probabilities (*items, C), the tail mass spread evenly over the classes outside the top k."""
+        rest = max(self.classes - self.ids.shape[-1], 1)
+        full = (self.tail / rest).log().unsqueeze(-1).expand(*self.tail.shape, self.classes)
+        return full.scatter(-1, self.ids, self.logp)
+
+    def select(self, rows: Tensor) -> TopK:
+        return TopK(self.ids[rows], self.logp[rows], self.tail[rows], self.classes)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Last hidden states and the head that turns them into logits: small to store when C is a vocabulary."""
+
+    h: Tensor  # (*items, d)
+    head: Tensor  # (C, d)
+
+    def dense(self) -> Tensor:
+        return self.h @ self.head.T
+
+    def select(self, rows: Tensor) -> Hidden:
+        return Hidden(self.h[rows], self.head)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What each item's answers cost. NaN is "unknown", which is never 0."""
+
+    calls: Tensor  # (B,) float64
+    prompt_tokens: Tensor  # (B,)
+    completion_tokens: Tensor  # (B,)
+    money: Tensor  # (B,) in the recipe's currency
+
+    @staticmethod
+    def free(items: int) -> Cost:
+        """A local teacher's price: no call, no token, no money."""
+        zero = torch.zeros(items, dtype=torch.float64)
+        return Cost(zero, zero, zero, zero)
+
+    def select(self, rows: Tensor) -> Cost:
+        return Cost(self.calls[rows], self.prompt_tokens[rows], self.completion_tokens[rows], self.money[rows])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What ONE source said about some items.
+
+    Args:
+        source: the teacher's (student's, scout's) name.
+        ids: item ids, (B,), unique.
+        space: the source's own LabelSpace, or Candidates when answers are open.
+        claims: (S, *items) long, S samples; -1 abstains.
+        logits: Dense, TopK or Hidden over the source's own space, or None.
+        features: tensors of the source's own sizes, each (B, ...); never stacked.
+        texts: raw texts, (B,) lists of up to S.
+        cost: what the answers cost, or None where nobody recorded it.
+        notes: counts worth showing, such as {"outside the label space": 3}.
+
+    Raises:
+        DataError: shapes that do not follow the law above, claims outside the space, NaN or +inf logits.
+    """
+
+    source: str
+    ids: tuple[str, ...]
+    space: LabelSpace | Candidates
+    claims: Tensor
+    logits: Dense | TopK | Hidden | None = None
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    texts: Sequence[Sequence[str]] | None = None
+    cost: Cost | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        items = len(self.ids)
+        if len(set(self.ids)) < items:
+            raise DataError(f"{self.source} answers an item id twice; samples of one item go into claims (S, items).")
+        if self.claims.dim() < 2 or self.claims.shape[1] != items or self.claims.dtype != torch.long:
+            raise DataError(
+                f"{self.source}'s claims are {_shape(self.claims)} {self.claims.dtype}; legal is (S, {items}, ...) int64."
+            )
+        if self.claims.numel() and not bool(((self.claims >= ABSTAIN) & (self.claims < len(self.space))).all()):
+            raise DataError(f"{self.source} claims a class outside its {len(self.space)} classes; legal are -1 to C - 1.")
+        if self.logits is not None:
+            self._check_logits(self.logits)
+        for name, value in self.features.items():
+            if value.shape[0] != items:
+                raise DataError(
+                    f"{self.source}'s feature {name!r} has {value.shape[0]} rows; legal is {items}, one an item."
+                )
+        if self.texts is not None and len(self.texts) != items:
+            raise DataError(f"{self.source} has texts for {len(self.texts)} items; legal is {items}.")
+
+    def _check_logits(self, logits: Dense | TopK | Hidden) -> None:
+        given = {Dense: "values", TopK: "logp", Hidden: "h"}[type(logits)]
+        values: Tensor = getattr(logits, given)
+        if values.shape[:-1] != self.claims.shape[1:]:
+            raise DataError(f"{self.source}'s logits are {_shape(values)}; legal is {_shape(self.claims[0])} and classes.")
+        if isinstance(logits, Dense) and values.shape[-1] != len(self.space):
+            raise DataError(f"{self.source} has logits for {values.shape[-1]} classes but a space of {len(self.space)}.")
+        if bool((values.isnan() | (values == torch.inf)).any()):
+            bad = int((values.isnan() | (values == torch.inf)).reshape(len(self.ids), -1).any(-1).nonzero()[0])
+            raise DataError(f"{self.source} gave a non-finite logit for item {self.ids[bad]!r}; NaN and +inf are refused.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Sequence[int] | Tensor) -> Evidence:
+        """The evidence on some items, by row, in the order given."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        listed = [int(row) for row in index]
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in listed),
+            space=self.space.select(listed) if isinstance(self.space, Candidates) else self.space,
+            claims=self.claims[:, index],
+            logits=None if self.logits is None else self.logits.select(index),
+            features={name: value[index] for name, value in self.features.items()},
+            texts=None if self.texts is None else [self.texts[row] for row in listed],
+            cost=None if self.cost is None else self.cost.select(index),
+        )
+
+    def on(self, ids: Sequence[str]) -> Evidence:
+        """The evidence on those of `ids` that were answered, in the order of `ids`; joined by id, never by row."""
+        row_of = {item: row for row, item in enumerate(self.ids)}
+        return self.select([row_of[item] for item in ids if item in row_of])
+
+    def distribution(self, temperature: float = 1.0) -> Tensor:
+        """Soft answer (*items, C): softmax of the logits / temperature, else the votes' shares over samples.
+
+        An item on which every sample abstained has a row of zeros: it said nothing.
+        """
+        if self.logits is not None:
+            return (self.logits.dense() / temperature).softmax(-1)
+        shares = votes(self.claims, len(self.space))
+        return shares / shares.sum(-1, keepdim=True).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Several sources on the same items, in one label space. Made by `stack`."""
+
+    sources: tuple[str, ...]  # M names
+    ids: tuple[str, ...]  # B
+    space: LabelSpace
+    claims: Tensor  # (M, S, *items) long, -1 abstains or was not asked
+    probabilities: Tensor  # (M, *items, C), rows of zeros where nothing was said
+    logits: Tensor | None  # (M, *items, C), -inf at unknown classes; None unless every source gave logits
+    known: Tensor  # (M, C) bool: which classes a source knows; "does not know" is not "no"
+    answered: Tensor  # (M, *items) bool
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def stack(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str] | None = None) -> Stacked:
+    """Bring sources into one space and on one list of items.
+
+    Args:
+        evidence: one per source, each in its own LabelSpace.
+        space: the common space, (C,) classes.
+        ids: the items, (B,); default those of the first source. An item that a source was not asked abstains.
+
+    Raises:
+        DataError: no evidence, open candidates, or a source without a class in common with `space`.
+    """
+    if not evidence:
+        raise DataError("There is no evidence to stack; at least one source is needed.")
+    wanted = tuple(evidence[0].ids if ids is None else ids)
+    parts = [_place(one, space, wanted) for one in evidence]
+    samples = max(part.claims.shape[0] for part in parts)
+    claims = torch.stack([_pad_samples(part.claims, samples) for part in parts])
+    has_logits = all(part.logits is not None for part in parts)
+    return Stacked(
+        sources=tuple(one.source for one in evidence),
+        ids=wanted,
+        space=space,
+        claims=claims,
+        probabilities=torch.stack([part.probabilities for part in parts]),
+        logits=torch.stack([part.logits for part in parts if part.logits is not None]) if has_logits else None,
+        known=torch.stack([part.known for part in parts]),
+        answered=torch.stack([part.answered for part in parts]),
+    )
+
+
+def votes(claims: Tensor, classes: int) -> Tensor:
+    """Count claims per class, abstentions left out: claims (V, *items) of V voters or samples to (*items, C)."""
+    counted = torch.nn.functional.one_hot(claims.clamp(min=0), classes) * (claims >= 0).unsqueeze(-1)
+    return counted.sum(0).to(torch.get_default_dtype())
+
+
+@dataclass(frozen=True)
+class _Placed:
+    claims: Tensor  # (S, *items)
+    probabilities: Tensor  # (*items, C)
+    logits: Tensor | None  # (*items, C)
+    known: Tensor  # (C,)
+    answered: Tensor  # (*items)
+
+
+def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
+    if isinstance(one.space, Candidates):
+        raise DataError(f"{one.source} answers with open candidates, which have no common label space to stack in.")
+    positions = one.space.positions_in(space)  # (C_own,)
+    if not bool((positions >= 0).any()):
+        raise DataError(
+            f"{one.source} has no label in common with the task: it says {', '.join(one.space.names[:5])}, "
+            f"the task has {', '.join(space.names[:5])}; map its labels by name in the recipe."
+        )
+    row_of = {item: row for row, item in enumerate(one.ids)}
+    rows = torch.tensor([row_of.get(item, -1) for item in ids], dtype=torch.long)  # (B,)
+    asked = rows >= 0
+    tail = one.claims.shape[2:]
+    own = one.claims[:, rows.clamp(min=0)] if len(one) else one.claims.new_full((1, len(ids), *tail), ABSTAIN)
+    claims = torch.where(own >= 0, positions[own.clamp(min=0)], ABSTAIN)
+    claims = torch.where(asked.reshape(1, -1, *(1 for _ in tail)), claims, ABSTAIN)
+    answered = (claims >= 0).any(0)
+    probabilities = votes(claims, len(space))
+    logits = None
+    if one.logits is not None and len(one):
+        dense = one.logits.dense()[rows.clamp(min=0)]  # (*items, C_own)
+        kept = (positions >= 0).nonzero().squeeze(-1)
+        logits = dense.new_full((*dense.shape[:-1], len(space)), -torch.inf)
+        logits[..., positions[kept]] = dense[..., kept]
+        given = asked.reshape(-1, *(1 for _ in tail))
+        answered = answered | given.expand(answered.shape)
+        unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)  # uniform over what it knows
+        logits = torch.where(given.unsqueeze(-1), logits, unsaid)
+        probabilities = torch.where(given.unsqueeze(-1), logits.softmax(-1), torch.zeros_like(logits))
+    else:
+        probabilities = probabilities / probabilities.sum(-1, keepdim=True).clamp(min=1)
+    return _Placed(claims, probabilities, logits, one.space.known_in(space), answered)
+
+
+def _pad_samples(claims: Tensor, samples: int) -> Tensor:
+    missing = samples - claims.shape[0]
+    return torch.cat([claims, claims.new_full((missing, *claims.shape[1:]), ABSTAIN)]) if missing else claims
+
+
+def _shape(tensor: Tensor) -> str:
+    return "(" + ", ".join(str(size) for size in tensor.shape) + ")"

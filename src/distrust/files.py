@@ -1,0 +1,101 @@
+"""Durable files: written whole or not at all, and fingerprints of what is in them.
+
+Knows bytes, JSON and content hashes. Knows nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distrust.errors import RunError
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn a full disk and a read-only folder into a sentence that names the path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(
+                f"The disk is full while writing {path}; what was finished is kept, so free some space and start again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise RunError(f"{path} cannot be written: {error.strerror}; choose another output_dir.") from error
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace `path` by `content`, durably: a crash leaves the old file or the new one, never half of one."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that any reader accepts: NaN and infinity are refused, since JSON has no word for them."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises RunError naming the file where it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is damaged ({error.msg}, line {error.lineno}); delete it and run again.") from error
+
+
+def fingerprint(*parts: Any) -> str:
+    """A stable 64-digit key of plain values, strings, bytes and tensors; order matters, dict order does not."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for chunk in _chunks(part):
+            digest.update(len(chunk).to_bytes(8, "big"))
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(part: Any) -> Iterator[bytes]:
+    if isinstance(part, bytes):
+        yield part
+    elif hasattr(part, "detach"):  # a tensor, told without importing torch
+        flat = part.detach().cpu().contiguous()
+        yield f"{flat.dtype}{tuple(flat.shape)}".encode()
+        yield flat.flatten().view(dtype=_bytes_dtype()).numpy().tobytes() if flat.numel() else b""
+    elif isinstance(part, (list, tuple)) and all(isinstance(one, str) for one in part):
+        yield f"strings{len(part)}".encode()
+        yield from (one.encode() for one in part)
+    else:
+        yield json.dumps(part, sort_keys=True, ensure_ascii=False, default=str).encode()
+
+
+def _bytes_dtype() -> Any:
+    import torch
+
+    return torch.uint8

@@ -1,0 +1,131 @@
+"""Gold: the few labels a person vouches for, and never the same one twice for one purpose.
+
+Knows which item may serve what. A purpose either owns a disjoint part (an item quoted in a prompt never judges), or
+shares the rest by cross-fitting: what is fitted on one fold is used on another. Knows nothing of teachers or students.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from distrust.errors import DataError, nearest
+from distrust.labels import LabelSpace
+
+PURPOSES = ("prompt", "calibrate", "trust", "train", "stop", "choose", "judge")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some gold items for one purpose."""
+
+    ids: tuple[str, ...]
+    labels: Tensor  # (n,) long
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One turn of cross-fitting: what is learned on `fit` is used on `held` and nowhere else."""
+
+    fit: Part
+    held: Part
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The gold set.
+
+    Args:
+        ids, labels: item ids (n,) and class indices (n,) in `space`.
+        space: the task's classes.
+        reserve: how many items a purpose owns alone, e.g. ``{"prompt": 8}``; drawn class by class.
+        seed: which items those are, and how the rest is folded.
+
+    Raises:
+        DataError: a label outside the space, an id twice, an unknown purpose, or more reserved than there is.
+    """
+
+    ids: tuple[str, ...]
+    labels: Tensor
+    space: LabelSpace
+    reserve: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.ids)) < len(self.ids):
+            raise DataError("A gold item is listed twice; each has one label.")
+        if len(self.ids) != len(self.labels):
+            raise DataError(f"There are {len(self.ids)} gold ids but {len(self.labels)} labels.")
+        if len(self.labels) and not bool(((self.labels >= 0) & (self.labels < len(self.space))).all()):
+            raise DataError(f"A gold label is outside the {len(self.space)} classes of the task.")
+        for purpose in self.reserve:
+            if purpose not in PURPOSES:
+                raise DataError(f"{purpose!r} is no purpose of gold; {nearest(purpose, PURPOSES)}.")
+        if sum(self.reserve.values()) > len(self.ids):
+            raise DataError(f"{sum(self.reserve.values())} gold items are reserved but there are only {len(self.ids)}.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, purpose: str) -> Part:
+        """The items that serve a purpose: its own reserved ones, or all that no purpose reserved."""
+        if purpose not in PURPOSES:
+            raise DataError(f"{purpose!r} is no purpose of gold; {nearest(purpose, PURPOSES)}.")
+        owner = self._owners()
+        wanted = purpose if purpose in self.reserve else None
+        return self._part([row for row in range(len(self)) if owner.get(row) == wanted])
+
+    def folds(self, purpose: str, k: int = 5) -> list[Fold]:
+        """Cross-fitted folds of a purpose's part: every item is held out once. Different purposes fold differently.
+
+        With fewer than 2k items there are fewer folds; with fewer than two items there is none.
+        """
+        part = self.part(purpose)
+        count = min(k, len(part) // 2) if len(part) >= 4 else (2 if len(part) >= 2 else 0)
+        order = _by_class(part.labels.tolist(), random.Random(f"{self.seed}/{purpose}"))
+        held_in = {row: position % count for position, row in enumerate(order)} if count else {}
+        return [
+            Fold(
+                fit=_take(part, [row for row in range(len(part)) if held_in[row] != fold]),
+                held=_take(part, [row for row in range(len(part)) if held_in[row] == fold]),
+            )
+            for fold in range(count)
+        ]
+
+    def missing_classes(self) -> list[str]:
+        """Names of the classes that no gold item shows."""
+        seen = set(self.labels.tolist())
+        return [name for index, name in enumerate(self.space.names) if index not in seen]
+
+    def _owners(self) -> dict[int, str]:
+        order = _by_class(self.labels.tolist(), random.Random(f"{self.seed}/reserve"))
+        owner: dict[int, str] = {}
+        for purpose in PURPOSES:  # in a fixed order, so that the recipe's order changes nothing
+            for row in order[len(owner) : len(owner) + self.reserve.get(purpose, 0)]:
+                owner[row] = purpose
+        return owner
+
+    def _part(self, rows: Sequence[int]) -> Part:
+        return _take(Part(self.ids, self.labels), rows)
+
+
+def _take(part: Part, rows: Sequence[int]) -> Part:
+    return Part(tuple(part.ids[row] for row in rows), part.labels[torch.tensor(list(rows), dtype=torch.long)])
+
+
+def _by_class(labels: list[int], rng: random.Random) -> list[int]:
+    """Rows in an order that shows every class once before any class twice: any prefix is as spread as it can be."""
+    rows = list(range(len(labels)))
+    rng.shuffle(rows)
+    seen: dict[int, int] = {}
+    turn = {}
+    for row in rows:
+        turn[row] = seen[labels[row]] = seen.get(labels[row], -1) + 1
+    return sorted(rows, key=lambda row: turn[row])

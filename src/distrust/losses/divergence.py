@@ -1,0 +1,91 @@
+"""Divergences between a target distribution and a student's logits.
+
+Knows temperature and its T² factor, and stays finite, value and gradient, at -inf logits and saturated rows.
+Does not know where the target came from. Every function maps (*items, C) to (*items,), in nats.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from distrust.errors import DataError
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy -Σ target · log softmax(logits).
+
+    Args:
+        logits: (*items, C) of the student.
+        target: (*items) long class indices, -1 for "no target" (loss 0, no gradient); or (*items, C) probabilities.
+            A target row of zeros says nobody knows: its loss is 0.
+
+    Raises:
+        DataError: a target of another shape.
+    """
+    if target.dtype == torch.long and target.shape == logits.shape[:-1]:
+        flat = torch.nn.functional.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]), target.reshape(-1), ignore_index=-1, reduction="none"
+        )
+        return flat.reshape(target.shape)
+    _check(target, logits)
+    return -_times_log(target, logits.log_softmax(-1))
+
+
+def forward_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """T² · KL(softmax(target / T) ‖ softmax(logits / T)), zero at equality, with the factor T² for every T.
+
+    Args:
+        logits: (*items, C) of the student; target_logits: (*items, C) of the teacher, -inf at classes it does not
+            know (they take no part); temperature: T > 0, used for both.
+
+    Source: Hinton et al. 2015, section 2; OKD card, equation 2 with its sign put right.
+    """
+    _check(target_logits, logits)
+    _check_temperature(temperature)
+    log_q = (logits / temperature).log_softmax(-1)
+    log_p = (target_logits / temperature).log_softmax(-1)
+    return temperature**2 * _kl(log_p, log_q)
+
+
+def reverse_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """T² · KL(softmax(logits / T) ‖ softmax(target / T)): the student is charged for mass where the teacher has little.
+
+    Arguments as in `forward_kl`. A class the teacher does not know (-inf) takes no part: the student is renormalised
+    over the classes it does know, since "does not know" is not "no".
+
+    Source: Gu et al. 2023 (MiniLLM), equation 1.
+    """
+    _check(target_logits, logits)
+    _check_temperature(temperature)
+    unknown = target_logits == -torch.inf
+    log_q = (logits / temperature).masked_fill(unknown, -torch.inf).log_softmax(-1)
+    log_p = (target_logits / temperature).log_softmax(-1)
+    return temperature**2 * _kl(log_q, log_p)
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p ‖ q) from log-probabilities; where p is 0 it adds nothing, to the value and to the gradient."""
+    said = log_p > -torch.inf
+    safe_p = torch.where(said, log_p, torch.zeros_like(log_p))
+    safe_q = torch.where(said, log_q, torch.zeros_like(log_q))
+    return (torch.where(said, safe_p.exp(), torch.zeros_like(safe_p)) * (safe_p - safe_q)).sum(-1)
+
+
+def _times_log(target: Tensor, log_q: Tensor) -> Tensor:
+    """Σ target · log_q with 0 · -inf = 0, gradient included: (*items, C) twice to (*items,)."""
+    said = target > 0
+    return (target * torch.where(said, log_q, torch.zeros_like(log_q))).sum(-1)
+
+
+def _check(target: Tensor, logits: Tensor) -> None:
+    if target.shape != logits.shape:
+        raise DataError(
+            f"The target is {tuple(target.shape)} but the student's logits are {tuple(logits.shape)}; legal are the "
+            f"same shape, or class indices {tuple(logits.shape[:-1])}."
+        )
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise DataError(f"temperature is {temperature}; legal is any number above 0.")

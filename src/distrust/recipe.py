@@ -1,0 +1,345 @@
+"""The recipe: one strict YAML that says teachers, student, gold, budget and method.
+
+Knows which keys are legal, and how a wrong one is refused. Knows nothing of how any of it is done: each room takes its
+part of the recipe as plain values. `docs/recipe.md` is generated from the descriptions here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from distrust.errors import RecipeError, nearest
+
+
+class Strict(BaseModel):
+    """A part of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Source(Strict):
+    """A table of items: a file or a hub data set."""
+
+    path: str = Field(description="CSV, TSV, JSON, JSONL or parquet file, or a hub data set id; `${NAME}` is expanded")
+    text: str = Field("text", description="column the student reads")
+    text_pair: str | None = Field(None, description="second column, for sentence pairs")
+    id: str | None = Field(None, description="column of item ids; default: a hash of the text")
+    label: str | None = Field(None, description="column of gold labels, if this table has them")
+    split: str | None = Field(None, description="split of a hub data set")
+    limit: int | None = Field(None, gt=0, description="read only the first rows")
+
+
+class Data(Strict):
+    """Where the items are."""
+
+    pool: Source = Field(description="the items to learn from; its label column, if any, is only read for `gold`")
+    test: Source | None = Field(None, description="gold-labelled items that only the final evaluation sees")
+    validation: Source | None = Field(None, description="gold-labelled items for early stopping")
+
+
+class GoldRecipe(Strict):
+    """The few labels a person vouches for."""
+
+    path: str | None = Field(None, description="file with an id and a label column; default: the pool's label column")
+    id: str | None = Field(None, description="id column of `path`; default: joined by text")
+    text: str = Field("text", description="text column of `path`, when joined by text")
+    label: str = Field("label", description="label column of `path`")
+    size: int | None = Field(None, gt=0, description="use only so many, drawn at random with `seed`")
+    seed: int | None = Field(None, description="seed of that draw; default: the recipe's seed")
+    reserve: dict[str, int] = Field(
+        default_factory=dict, description="items that one purpose owns alone, e.g. `{prompt: 8, stop: 20}`"
+    )
+
+
+class Price(Strict):
+    """What a teacher costs, in any one currency; a price that is left out is unknown, never 0."""
+
+    per_call: float | None = Field(None, ge=0)
+    per_million_prompt_tokens: float | None = Field(None, ge=0)
+    per_million_completion_tokens: float | None = Field(None, ge=0)
+
+    @property
+    def known(self) -> bool:
+        """Whether any call can be priced: both token prices, or a price per call."""
+        tokens = (self.per_million_prompt_tokens, self.per_million_completion_tokens)
+        return all(price is not None for price in tokens) or (self.per_call is not None and tokens == (None, None))
+
+
+class Budget(Strict):
+    """Caps on what is bought; one that is left out is no cap. Reaching a cap is a normal end of buying."""
+
+    calls: int | None = Field(None, ge=0)
+    tokens: int | None = Field(None, ge=0, description="prompt and completion tokens together")
+    money: float | None = Field(None, ge=0, description="in the currency of the prices")
+
+
+class Recorded(Strict):
+    """Past answers: a column of the pool, or a file joined by item id."""
+
+    kind: Literal["recorded"]
+    name: str
+    column: str = Field("label", description="column of the answers, in the pool or in `path`")
+    path: str | None = Field(None, description="file or hub data set of past answers; default: the pool itself")
+    id: str | None = Field(None, description="id column of `path`; default: joined by text")
+    text: str = Field("text", description="text column of `path`, when joined by text")
+    confidence: str | None = Field(None, description="column of the teacher's stated confidence in its answer")
+    rationale: str | None = Field(None, description="column of the teacher's explanation, kept as its raw text")
+    labels: dict[str, str] = Field(default_factory=dict, description="its spelling of a label: the task's label")
+    price: Price = Price()
+
+
+class Classifier(Strict):
+    """A local transformers sequence classifier."""
+
+    kind: Literal["classifier"]
+    name: str
+    model: str = Field(description="folder or hub id")
+    adapter: str | None = Field(None, description="folder or hub id of a PEFT adapter on top of it")
+    labels: dict[str, str] = Field(default_factory=dict, description="its label (`LABEL_0`): the task's label")
+    revision: str | None = None
+    max_length: int | None = Field(None, gt=0, description="tokens kept of an item; default: the model's own limit")
+    batch_size: int = Field(32, gt=0)
+    trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    price: Price = Price(per_call=0)
+
+
+class Parse(Strict):
+    """From an answer's text to a claim."""
+
+    kind: Literal["label", "choice", "number", "regex"] = Field(
+        "label", description="`label`: the label named in the text; `choice`: a letter A, B, ...; `number`; `regex`"
+    )
+    after: str | None = Field(None, description="read only what follows the last occurrence of this")
+    pattern: str | None = Field(None, description="for `regex`: its first group, or whole match, is the answer")
+
+
+class Endpoint(Strict):
+    """Any OpenAI-compatible server."""
+
+    kind: Literal["endpoint"]
+    name: str
+    base_url: str = Field(description="up to and including `/v1`")
+    model: str
+    api: Literal["chat", "completions"] = "chat"
+    api_key: str | None = Field(None, description="`${NAME}` of the environment variable; a key itself is refused")
+    prompt: str = Field(
+        "Classify the text as one of: {labels}.\n\n{examples}Text: {text}\nLabel:",
+        description="template; `{text}`, `{text_pair}`, `{labels}`, `{examples}` and any column of the pool",
+    )
+    example: str = Field("Text: {text}\nLabel: {label}\n\n", description="template of one few-shot gold example")
+    system: str | None = Field(None, description="system message, for chat")
+    few_shot: int = Field(0, ge=0, description="gold items quoted in the prompt; they are reserved and never judge")
+    samples: int = Field(1, gt=0, description="answers per item")
+    temperature: float = Field(0.0, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, gt=0, description="longest answer; required with a money or token cap")
+    seed: int | None = Field(None, description="sent with each request; sample k gets seed + k")
+    stop: list[str] = Field(default_factory=list)
+    structured: Literal["none", "choice", "json"] = Field(
+        "none", description="constrain the answer where served: `choice` (guided), `json` (a schema with the labels)"
+    )
+    logprobs: int | None = Field(None, ge=1, le=20, description="ask for so many top log-probabilities a token")
+    honours_n: bool = Field(False, description="one request for all samples; only for servers known to honour `n`")
+    parse: Parse = Parse()
+    labels: dict[str, str] = Field(default_factory=dict, description="other spellings of a label: the task's label")
+    concurrency: int = Field(16, gt=0, description="requests in flight")
+    requests_per_minute: float | None = Field(None, gt=0)
+    timeout: float = Field(60, gt=0, description="seconds for one request")
+    retries: int = Field(6, ge=0, description="tries after the first, on 408, 409, 429, 5xx and broken connections")
+    price: Price = Price()
+    budget: Budget = Field(Budget(), description="caps of this teacher alone")
+
+    @model_validator(mode="after")
+    def _key_is_a_name(self) -> Endpoint:
+        if self.api_key is not None and not (self.api_key.startswith("${") and self.api_key.endswith("}")):
+            raise ValueError("api_key must be the name of an environment variable, written ${NAME}, not a key")
+        return self
+
+
+TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
+
+
+class NgramStudent(Strict):
+    """Hashed word and character n-grams in an embedding bag; needs no download."""
+
+    kind: Literal["ngram"] = "ngram"
+    buckets: int = Field(2**18, gt=0, description="size of the hash table")
+    dimension: int = Field(64, gt=0, description="width of the embedding")
+    words: int = Field(2, ge=0, description="word n-grams up to this length")
+    characters: tuple[int, int] | None = Field((3, 4), description="character n-grams of these lengths, or null")
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class TransformerStudent(Strict):
+    """A transformers sequence classifier: pretrained, or from scratch by a config."""
+
+    kind: Literal["transformer"]
+    model: str | None = Field(None, description="folder or hub id of pretrained weights")
+    config: dict[str, Any] | None = Field(
+        None, description="from scratch: a transformers config with its `model_type`; a tokenizer is trained on the pool"
+    )
+    tokenizer: str | None = Field(None, description="folder or hub id; default: the model's own")
+    vocabulary: int = Field(8000, gt=0, description="size of a tokenizer trained on the pool")
+    freeze_encoder: bool = Field(False, description="train only the classification head")
+    revision: str | None = None
+    max_length: int = Field(256, gt=0)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> TransformerStudent:
+        if (self.model is None) == (self.config is None):
+            raise ValueError("give either `model` (pretrained) or `config` (from scratch)")
+        return self
+
+
+StudentRecipe = Annotated[NgramStudent | TransformerStudent, Field(discriminator="kind")]
+
+
+class Train(Strict):
+    """The loop, in the words of transformers' TrainingArguments."""
+
+    num_train_epochs: int = Field(10, gt=0)
+    per_device_train_batch_size: int = Field(32, gt=0)
+    per_device_eval_batch_size: int = Field(256, gt=0)
+    learning_rate: float | None = Field(None, gt=0, description="default: the student's own")
+    weight_decay: float = Field(0.0, ge=0)
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_ratio: float = Field(0.0, ge=0, lt=1)
+    max_grad_norm: float | None = Field(1.0, gt=0, description="clip the gradient's norm; null: do not")
+    gradient_accumulation_steps: int = Field(1, gt=0)
+    bf16: bool = Field(False, description="mixed precision, through accelerate")
+    early_stopping_patience: int | None = Field(
+        None, gt=0, description="stop after so many epochs without gain on validation or on the gold part `stop`"
+    )
+    save_seconds: float = Field(30, ge=0, description="at most so long between checkpoints inside a fit")
+
+
+class Method(Strict):
+    """Which method, and its options; `distrust methods` lists them."""
+
+    name: str = "distill"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Strict):
+    """A whole recipe."""
+
+    data: Data
+    labels: list[str] | None = Field(None, description="the classes, in order; default: those of gold and teachers")
+    gold: GoldRecipe | None = None
+    teachers: list[TeacherRecipe] = Field(default_factory=list)
+    student: StudentRecipe = NgramStudent()
+    method: Method = Method()
+    train: Train = Train()
+    budget: Budget = Field(Budget(), description="caps over all teachers together")
+    seed: int = 0
+    threads: int | None = Field(None, gt=0, description="CPU threads; part of what makes a run repeatable")
+    output_dir: str = "runs/default"
+    report_to: Literal["none", "tensorboard"] = Field("none", description="metrics are always in metrics.jsonl too")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Recipe:
+        names = [teacher.name for teacher in self.teachers]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two teachers are named {twice[0]!r}; each needs a name of its own")
+        return self
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe and apply `a.b=c` overrides (teachers by position: `teachers.0.samples=5`).
+
+    Raises:
+        RecipeError: no such file, no YAML, an unknown key (the nearest right one is named), a value out of range.
+    """
+    file = Path(path)
+    if not file.is_file():
+        near = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
+        raise RecipeError(f"There is no recipe {path}; {nearest(file.name, near, say='the folder has')}.")
+    try:
+        raw = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is no YAML: {' '.join(str(error).split())[:200]}.") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path} holds no keys; a recipe starts with `data:`.")
+    for override in overrides or []:
+        _override(raw, override)
+    return parse_recipe(raw)
+
+
+def parse_recipe(raw: dict[str, Any]) -> Recipe:
+    """A recipe from plain values. Raises RecipeError in one sentence for the first thing that is wrong."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(_sentence(raw, error)) from None  # pydantic's own text would quote the values
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    dotted, separator, text = override.partition("=")
+    if not separator or not dotted:
+        raise RecipeError(f"--set takes key=value, such as train.num_train_epochs=3; got {override!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {dotted}: {text!r} is no YAML value.") from error
+    *path, last = dotted.split(".")
+    place: Any = raw
+    for key in path:
+        if isinstance(place, list):
+            place = place[_position(place, key, dotted)]
+        elif isinstance(place, dict):
+            place[key] = {} if place.get(key) is None else place[key]
+            place = place[key]
+        else:
+            raise RecipeError(f"--set {dotted}: {key!r} is inside a plain value.")
+    if isinstance(place, list):
+        place[_position(place, last, dotted)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise RecipeError(f"--set {dotted}: {last!r} is inside a plain value.")
+
+
+def _position(place: list[Any], key: str, dotted: str) -> int:
+    if not key.isdigit() or int(key) >= len(place):
+        raise RecipeError(f"--set {dotted}: {key!r} is no position in a list of {len(place)}; the first is 0.")
+    return int(key)
+
+
+def _sentence(raw: dict[str, Any], error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = [str(part) for part in first["loc"] if part not in KINDS]
+    key = ".".join(where)
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        legal = _legal_keys(raw, first["loc"][:-1])
+        return f"The recipe has an unknown key {key!r}; {nearest(where[-1], legal)}."
+    if kind == "missing":
+        return f"The recipe lacks the key {key!r}."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"The recipe's {key or 'keys'}: {message[0].lower()}{message[1:]}."
+
+
+def _legal_keys(raw: dict[str, Any], where: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in where:
+        if part in KINDS:
+            model = KINDS[str(part)]
+        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[str(part)].annotation
+            options = [one for one in getattr(model, "__args__", ()) if isinstance(one, type) and issubclass(one, BaseModel)]
+            model = options[0] if options else model
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+KINDS: dict[str, type[Strict]] = {
+    "recorded": Recorded,
+    "classifier": Classifier,
+    "endpoint": Endpoint,
+    "ngram": NgramStudent,
+    "transformer": TransformerStudent,
+}

@@ -1,0 +1,40 @@
+"""`${NAME}` in a recipe: looked up when used, and struck out wherever text leaves the program.
+
+Knows environment variables and the values it has handed out. Recipes, stage keys and reports hold `${NAME}` itself;
+only the room that opens a file or a connection calls `expand`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from distrust.errors import RecipeError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_handed_out: set[str] = set()
+
+
+def expand(text: str, secret: bool = False) -> str:
+    """Replace every `${NAME}` by the environment's value; with `secret`, remember the values for `redact`.
+
+    Raises:
+        RecipeError: a variable that is not set. Its name is said, never a value.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise RecipeError(f"The recipe uses ${{{name}}} but the environment variable {name} is not set.")
+        if secret and os.environ[name]:
+            _handed_out.add(os.environ[name])
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+def redact(text: str) -> str:
+    """Strike out every secret handed out so far: for errors, logs and stored answers that may quote one back."""
+    for secret in sorted(_handed_out, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

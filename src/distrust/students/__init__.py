@@ -1,0 +1,49 @@
+"""What is trained and kept. Each file is one kind of student; all of them encode items and give logits.
+
+A student knows its model and how its users load it. It does not know teachers, targets, losses or the loop.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from distrust.data import Items
+from distrust.labels import LabelSpace
+
+
+class Encoded(Protocol):
+    """Items as a model reads them, tokenised once; batches are cut from it by row."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """Model inputs of some rows (n,) long, each tensor with n as its first size unless the model says otherwise."""
+        ...
+
+
+class Student(Protocol):
+    """A model over one label space.
+
+    `key` names what it is before training (kind, options, label space, initial weights' seed): with the training set
+    and the training options it names what it is after.
+    """
+
+    key: str
+    space: LabelSpace
+    module: nn.Module
+    default_learning_rate: float
+
+    def encode(self, items: Items) -> Encoded:
+        """Tokenise items once."""
+        ...
+
+    def logits(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Model inputs to logits (n, C)."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the student as its users load it, safetensors and plain JSON only."""
+        ...
