@@ -126,7 +126,7 @@ class Evidence:
         for name, value in self.features.items():
             if value.shape[0] != items:
                 raise DataError(
-                    f"{self.source}'s feature {name!r} has {value.shape[0]} rows; legal is {items}, one an item."
+                    f"{self.source}'s feature {name!r} has {value.shape[0]} rows; legal is {items}."
                 )
         if self.texts is not None and len(self.texts) != items:
             raise DataError(f"{self.source} has texts for {len(self.texts)} items; legal is {items}.")

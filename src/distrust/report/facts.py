@@ -1,0 +1,56 @@
+"""What a report is made from: plain values gathered by a run.
+
+Knows what a page may show. Does not know how any of it was computed, and reads no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from distrust.data import Items
+from distrust.evidence import Evidence
+from distrust.gold import Gold
+from distrust.labels import LabelSpace
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What one teacher cost so far, from the ledger (or its price list, for recorded answers)."""
+
+    teacher: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    money: float | None  # None is "unknown", never 0
+    unknown_outcome: int = 0  # calls charged at their reservation because a kill hid their outcome
+    failed: int = 0
+    ended: str = "complete"  # or the name of the cap that ended buying, such as "budget.calls"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run, ready to be shown."""
+
+    title: str
+    method: str
+    options: Mapping[str, Any]
+    recipe: Mapping[str, Any]  # with ${NAME} unexpanded
+    space: LabelSpace
+    pool: Items
+    evidence: Sequence[Evidence]  # each teacher on the pool, in its own label space
+    kinds: Mapping[str, str]  # teacher name: "recorded", "classifier", "endpoint"
+    gold: Gold | None
+    targets: Tensor | None  # (N_pool, C) what the student was told; zero rows: left out
+    target_weight: Tensor | None  # (N_pool,)
+    test: Items | None
+    test_labels: Tensor | None  # (N_test,) long
+    predictions: Mapping[str, Tensor]  # "student", "gold-only", ...: (N_test, C) probabilities
+    test_evidence: Sequence[Evidence]  # teachers that could be asked about the test items at no price
+    history: Sequence[Mapping[str, Any]]  # rows of metrics.jsonl
+    spending: Sequence[Spending]
+    warnings: Sequence[str] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds
