@@ -1,0 +1,23 @@
+"""How good an answer is: scores with intervals, fair comparisons, and what can be said of each teacher.
+
+Pure functions on tensors. Knows nothing of files, and does not know which figures a page shows.
+"""
+
+from distrust.evaluate.judging import Bin, Judgement, agreement, error_correlation, final_claims, judge, reliability
+from distrust.evaluate.scores import Difference, Interval, calibration_error, paired_difference, score, wilson
+
+__all__ = [
+    "Bin",
+    "Difference",
+    "Interval",
+    "Judgement",
+    "agreement",
+    "calibration_error",
+    "error_correlation",
+    "final_claims",
+    "judge",
+    "paired_difference",
+    "reliability",
+    "score",
+    "wilson",
+]
