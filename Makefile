@@ -1,0 +1,45 @@
+# make demo       set up .venv, run the main job on bundled data, print where the report is
+# make test       the same set-up, then style, types and the fast tests
+# make test-all   the same, then the slow tests too
+# make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
+# make docs       write again what is generated from the code
+PYTHON ?= python3
+NAMES ?= step annotate r52
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test test-slow test-all check bench bench-quick docs
+
+demo: $(INSTALLED)
+	$(BIN)/distrust demo
+
+test: check
+	$(BIN)/pytest
+
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -m slow
+
+test-all: test test-slow
+
+check: $(INSTALLED)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name; done
+
+bench-quick: $(INSTALLED)
+	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name --quick; done
+
+docs: $(INSTALLED)
+	$(BIN)/python -m distrust.reference docs/recipe.md
+
+# torch goes first and pinned: whatever comes later then leaves it alone.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
