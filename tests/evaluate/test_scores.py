@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from distrust.errors import DataError
-from distrust.evaluate import paired_difference, score, wilson
+from distrust.evaluate import paired_difference, score, unpaired_difference, wilson
 
 
 def predictions(seed: int, items: int = 200, classes: int = 7):
@@ -38,8 +38,9 @@ def test_scores_equal_naive_loops_and_scikit_learn(seed):
     found = score(chance, gold, bootstrap=50)
     nll, brier, ece = naive(chance, gold)
     predicted = chance.argmax(-1)
+    exact = torch.nn.functional.normalize(chance.double(), p=1)
     assert found["nll"].value == pytest.approx(nll, rel=1e-6)
-    assert found["nll"].value == pytest.approx(log_loss(gold, torch.nn.functional.normalize(chance.double(), p=1), labels=range(7)), rel=1e-6)
+    assert found["nll"].value == pytest.approx(log_loss(gold, exact, labels=range(7)), rel=1e-6)
     assert found["brier"].value == pytest.approx(brier, rel=1e-6)
     assert found["ece"].value == pytest.approx(ece, rel=1e-6)
     assert found["accuracy"].value == accuracy_score(gold, predicted)
@@ -196,3 +197,15 @@ def test_wilson_has_the_values_of_its_formula():
     assert none is not None and every is not None
     assert none.low == 0 and every.high == 1 and none.high == pytest.approx(0.2775328, abs=1e-6)
     assert wilson(0, 0) is None
+
+
+def test_unpaired_shares_are_compared_as_newcombe_does():
+    """The worked example of Newcombe 1998, table II (a): 56 of 70 against 48 of 80, method 10."""
+    a, b = wilson(56, 70), wilson(48, 80)
+    assert a is not None and b is not None
+    found = unpaired_difference(a, b)
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert (found.verdict, found.items) == ("above", None)
+    assert unpaired_difference(b, a).verdict == "below"
+    few = wilson(6, 10)
+    assert few is not None and unpaired_difference(a, few).verdict == "within noise"

@@ -4,7 +4,15 @@ Pure functions on tensors. Knows nothing of files, and does not know which figur
 """
 
 from distrust.evaluate.judging import Bin, Judgement, agreement, error_correlation, final_claims, judge, reliability
-from distrust.evaluate.scores import Difference, Interval, calibration_error, paired_difference, score, wilson
+from distrust.evaluate.scores import (
+    Difference,
+    Interval,
+    calibration_error,
+    paired_difference,
+    score,
+    unpaired_difference,
+    wilson,
+)
 
 __all__ = [
     "Bin",
@@ -19,5 +27,6 @@ __all__ = [
     "paired_difference",
     "reliability",
     "score",
+    "unpaired_difference",
     "wilson",
 ]

@@ -32,10 +32,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A paired difference a - b, in the unit of what was compared."""
+    """A difference a - b, in the unit of what was compared."""
 
     verdict: Verdict
-    items: int
+    items: int | None  # that both were measured on; None where they were measured on different ones
 
 
 def score(probabilities: Tensor, labels: Tensor, bootstrap: int = 1000, seed: int = 0) -> dict[str, Interval]:
@@ -105,8 +105,18 @@ def paired_difference(a: Tensor, b: Tensor, bootstrap: int = 1000, seed: int = 0
         means.append((over_seeds * _counts(rows, items, generator)).sum(-1) / items)
     low, high = _percentiles(torch.cat(means))
     clear = int((gaps != 0).sum()) >= LEAST
-    verdict: Verdict = "above" if clear and low > 0 else "below" if clear and high < 0 else "within noise"
-    return Difference(float(gaps.mean()), low, high, verdict, items)
+    return Difference(float(gaps.mean()), low, high, _verdict(low, high) if clear else "within noise", items)
+
+
+def unpaired_difference(a: Interval, b: Interval) -> Difference:
+    """Compare two figures that were measured on different items, from their intervals alone.
+
+    Source: Newcombe 1998 (statistics in medicine 17:873), method 10, for shares with Wilson's intervals.
+    """
+    value = a.value - b.value
+    low = value - math.hypot(a.value - a.low, b.high - b.value)
+    high = value + math.hypot(a.high - a.value, b.value - b.low)
+    return Difference(value, low, high, _verdict(low, high), None)
 
 
 def wilson(right: int, items: int) -> Interval | None:
@@ -160,6 +170,10 @@ def _counts(resamples: int, items: int, generator: torch.Generator) -> Tensor:
 
 def _intervals(plain: Mapping[str, Tensor], resampled: Mapping[str, Tensor]) -> dict[str, Interval]:
     return {name: Interval(float(plain[name]), *_percentiles(resampled[name])) for name in plain}
+
+
+def _verdict(low: float, high: float) -> Verdict:
+    return "above" if low > 0 else "below" if high < 0 else "within noise"
 
 
 def _percentiles(values: Tensor) -> tuple[float, float]:
