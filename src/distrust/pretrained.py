@@ -1,0 +1,200 @@
+"""Transformers checkpoints: safetensors only, loaded quietly, and texts as they read them.
+
+Knows folders, hub ids, tokens and padding. Knows nothing of teachers, students or label spaces.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust.data import Items
+from distrust.errors import DataError, nearest
+from distrust.files import fingerprint
+from distrust.secrets import redact
+
+CHUNK = 4096  # texts tokenised at once: bounds the Python lists in between
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' bars, load reports and warnings off the terminal; its settings are as before afterwards."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_classifier(
+    where: str, *, revision: str | None = None, trust_remote_code: bool = False, **options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """A sequence classifier in float32 and what transformers says about loading it.
+
+    Raises:
+        DataError: no such folder or id, an adapter, weights that are not safetensors, damaged files.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    folder = check_folder(where)
+    if folder is not None and (folder / "adapter_config.json").is_file():
+        raise DataError(f"{where} is an adapter; name its base under `model` and this folder under `adapter`.")
+    if folder is not None and not any(folder.glob("*.safetensors")):
+        found = ", ".join(sorted(one.name for one in folder.iterdir())[:8]) or "nothing"
+        raise DataError(
+            f"{where} holds no *.safetensors weights (it has {found}); pickled weights can run code and are refused, "
+            "so save it again with `save_pretrained`."
+        )
+    with _loading(where):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            where,
+            revision=revision or "main",
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    return model.float(), report
+
+
+def load_tokenizer(where: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """A checkpoint's tokenizer, able to pad. Raises DataError where there is none."""
+    from transformers import AutoTokenizer
+
+    check_folder(where)
+    with _loading(where, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(where, revision=revision or "main", trust_remote_code=trust_remote_code)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def check_folder(where: str) -> Path | None:
+    """The folder, or None where the name is a hub id. Raises DataError for a path that is no folder."""
+    folder = Path(where).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise DataError(f"{where} is a file; name the folder that `save_pretrained` wrote.")
+    if folder.is_absolute() or where.startswith((".", "~")) or where.count("/") > 1:
+        near = [one.name for one in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise DataError(f"There is no folder {where}; {nearest(folder.name, near, say='beside it are')}.")
+    return None
+
+
+@contextmanager
+def _loading(where: str, part: str = "classifier") -> Iterator[None]:
+    try:
+        with quiet():
+            yield
+    except Exception as error:  # transformers, safetensors and the hub each raise their own
+        reason = redact(" ".join(str(error).split())[:200])
+        raise DataError(f"{where} could not be loaded as a {part}: {type(error).__name__}: {reason}.") from error
+
+
+def token_limit(model: nn.Module, tokenizer: Any) -> int | None:
+    """The longest sequence a model has positions for; None where nothing limits it."""
+    limits = [tokenizer.model_max_length]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and positions > 0:  # XLNet says -1 for "any"
+        limits.append(positions)
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding) and part.padding_idx is not None:
+            limits.append(part.num_embeddings - part.padding_idx - 1)  # RoBERTa counts positions from its padding on
+    smallest = min(limits)
+    return int(smallest) if smallest < 10**9 else None  # tokenizers without a limit say 1e30
+
+
+def accepted_inputs(model: nn.Module) -> frozenset[str]:
+    """Names of the inputs that a model's `forward` takes: some tokenizers say more than their model reads."""
+    import inspect
+
+    return frozenset(inspect.signature(model.forward).parameters)
+
+
+def tokenizer_key(tokenizer: Any) -> str:
+    """Fingerprint of how a tokenizer reads a text, without the truncation it happened to be last used with."""
+    if tokenizer.is_fast:
+        state = json.loads(tokenizer.backend_tokenizer.to_str())
+        state.pop("truncation", None)
+        state.pop("padding", None)
+    else:
+        state = {"class": type(tokenizer).__name__, "vocabulary": tokenizer.get_vocab()}
+    return fingerprint(state, {name: str(token) for name, token in tokenizer.special_tokens_map.items()})
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """Items as token ids, one after another, padded only to the longest of a batch (on the right)."""
+
+    flat: Mapping[str, Tensor]  # each (tokens,) int32
+    starts: Tensor  # (B,) long
+    lengths: Tensor  # (B,) long
+    fill: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """Model inputs of some rows (n,) long: each (n, longest) long."""
+        lengths = self.lengths[rows].unsqueeze(-1)  # (n, 1)
+        position = torch.arange(int(lengths.max()) if len(rows) else 0)  # (longest,)
+        inside = position < lengths  # (n, longest)
+        index = torch.where(inside, self.starts[rows].unsqueeze(-1) + position, 0)
+        return {name: torch.where(inside, flat[index].long(), self.fill[name]) for name, flat in self.flat.items()}
+
+    def by_length(self, size: int) -> Iterator[Tensor]:
+        """All rows in batches (n,) of like length, longest first; the same items give the same batches in any order."""
+        ids = self.flat["input_ids"].numpy()
+        spans = zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+        keys = [(length, ids[start : start + length].tobytes()) for start, length in spans]
+        order = sorted(range(len(self)), key=keys.__getitem__, reverse=True)
+        for start in range(0, len(order), size):
+            yield torch.tensor(order[start : start + size], dtype=torch.long)
+
+
+def tokenise(tokenizer: Any, items: Items, max_length: int | None, accepted: frozenset[str], who: str) -> Tokenised:
+    """Read texts or text pairs once, cut to `max_length` tokens. Raises DataError for tensor items."""
+    if isinstance(items.inputs, Tensor):
+        raise DataError(f"{who} reads texts and the items are tensors; give a module that reads tensors.")
+    columns: dict[str, list[Tensor]] = {}
+    lengths: list[int] = []
+    for start in range(0, max(len(items), 1), CHUNK):
+        read = _read(tokenizer, items.inputs[start : start + CHUNK], max_length)
+        lengths += [len(ids) for ids in read["input_ids"]]
+        for name in read.keys() & accepted:
+            joined = [token for one in read[name] for token in one]
+            columns.setdefault(name, []).append(torch.tensor(joined, dtype=torch.int32))
+    counts = torch.tensor(lengths, dtype=torch.long)
+    fill = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
+    flat = {name: torch.cat(parts) for name, parts in sorted(columns.items())}
+    return Tokenised(flat, counts.cumsum(0) - counts, counts, {name: fill.get(name, 0) for name in flat})
+
+
+def _read(tokenizer: Any, inputs: Sequence[Any], max_length: int | None) -> dict[str, list[list[int]]]:
+    if not inputs:
+        return {"input_ids": [], "attention_mask": []}
+    pairs = [list(column) for column in zip(*inputs, strict=True)] if isinstance(inputs[0], tuple) else [list(inputs)]
+    read = dict(tokenizer(*pairs, truncation=max_length is not None, max_length=max_length, return_attention_mask=True))
+    for row, ids in enumerate(read["input_ids"]):
+        if not ids:  # an empty text and a tokenizer that adds no token: a model needs one position to answer from
+            for name in read:
+                filler = {"input_ids": tokenizer.pad_token_id or 0, "attention_mask": 1}
+                read[name][row] = [filler.get(name, 0)]
+    return read
