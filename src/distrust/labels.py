@@ -50,14 +50,16 @@ class LabelSpace:
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
-    def _loose(self) -> dict[str, int]:
+    def _spelled(self) -> dict[str, int]:
+        """Exact spellings; an alias that is also a name wins, since somebody wrote it down."""
+        return self._exact | {alias: self._exact[name] for alias, name in self.aliases.items()}
+
+    @cached_property
+    def _folded(self) -> dict[str, int]:
         """Folded spellings that belong to one class only: an ambiguous one finds nothing rather than the first."""
         folded: dict[str, int] = {}
-        for name, index in self._exact.items():
-            key = _fold(name)
-            folded[key] = index if key not in folded else ABSTAIN
-        for alias, name in self.aliases.items():
-            folded[_fold(alias)] = self._exact[name]
+        for spelling, index in self._spelled.items():
+            folded[_fold(spelling)] = index if folded.get(_fold(spelling), index) == index else ABSTAIN
         return folded
 
     def __len__(self) -> int:
@@ -68,8 +70,8 @@ class LabelSpace:
         if answer is None:
             return ABSTAIN
         text = str(answer)
-        exact = self._exact.get(text)
-        return self._loose.get(_fold(text), ABSTAIN) if exact is None else exact
+        exact = self._spelled.get(text)
+        return self._folded.get(_fold(text), ABSTAIN) if exact is None else exact
 
     def index(self, name: str) -> int:
         """Class index of a name. Raises DataError naming the nearest class where there is none."""
@@ -101,11 +103,13 @@ class Candidates:
 
     Args:
         answers: per item its distinct candidate answers; (B,) lists of any length, an empty one allowed.
+        width: at least so many columns K, so that a claim keeps its number when items are selected.
 
-    The width K is the longest list plus one; the last column, K - 1, is "none of these" for every item.
+    K is otherwise the longest list plus one; the last column, K - 1, is "none of these" for every item.
     """
 
     answers: tuple[tuple[str, ...], ...]
+    width: int = 0
 
     def __post_init__(self) -> None:
         for row, answers in enumerate(self.answers):
@@ -113,7 +117,7 @@ class Candidates:
                 raise DataError(f"Item {row} lists a candidate answer twice; candidates of one item are distinct.")
 
     def __len__(self) -> int:
-        return max((len(answers) for answers in self.answers), default=0) + 1
+        return max(self.width, max((len(answers) for answers in self.answers), default=0) + 1)
 
     @property
     def none_of_these(self) -> int:
@@ -137,8 +141,8 @@ class Candidates:
         return answers.index(str(answer)) if str(answer) in answers else self.none_of_these
 
     def select(self, rows: list[int]) -> Candidates:
-        """The candidates of some items, in the order given. The width may shrink."""
-        return Candidates(tuple(self.answers[row] for row in rows))
+        """The candidates of some items, in the order given, as wide as before."""
+        return Candidates(tuple(self.answers[row] for row in rows), width=len(self))
 
 
 def _fold(text: str) -> str:
