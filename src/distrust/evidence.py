@@ -21,7 +21,15 @@ from distrust.labels import ABSTAIN, Candidates, LabelSpace
 class Dense:
     """Logits (or log-probabilities) for every class."""
 
-    values: Tensor  # (*items, C)
+    values: Tensor  # (*items, C); a row of -inf says nothing
+
+    @property
+    def given(self) -> Tensor:
+        return self.values
+
+    @property
+    def classes(self) -> int:
+        return self.values.shape[-1]
 
     def dense(self) -> Tensor:
         return self.values
@@ -39,10 +47,24 @@ class TopK:
     tail: Tensor  # (*items,) probability mass outside ids
     classes: int
 
+    @property
+    def given(self) -> Tensor:
+        return self.logp
+
+    def check(self, source: str) -> None:
+        """Raises DataError for sizes that do not fit, a class that is none, or a tail that is no mass."""
+        if self.ids.shape != self.logp.shape or self.tail.shape != self.logp.shape[:-1]:
+            sizes = f"{_shape(self.ids)}, {_shape(self.logp)} and {_shape(self.tail)}"
+            raise DataError(f"{source}'s top ids, logp and tail are {sizes}; legal is (items, k) twice and (items,).")
+        if bool(((self.ids < 0) | (self.ids >= self.classes)).any()):
+            raise DataError(f"{source}'s top ids leave its {self.classes} classes; legal are 0 to C - 1.")
+        if not bool(((self.tail > -1e-3) & (self.tail < 1 + 1e-3)).all()):
+            raise DataError(f"{source}'s tail is no probability mass; legal is 0 to 1.")
+
     def dense(self) -> Tensor:
         """Log-probabilities (*items, C), the tail mass spread evenly over the classes outside the top k."""
         rest = max(self.classes - self.ids.shape[-1], 1)
-        full = (self.tail / rest).log().unsqueeze(-1).expand(*self.tail.shape, self.classes)
+        full = (self.tail.clamp(min=0) / rest).log().unsqueeze(-1).expand(*self.tail.shape, self.classes)
         return full.scatter(-1, self.ids, self.logp)
 
     def select(self, rows: Tensor) -> TopK:
@@ -55,6 +77,14 @@ class Hidden:
 
     h: Tensor  # (*items, d)
     head: Tensor  # (C, d)
+
+    @property
+    def given(self) -> Tensor:
+        return self.h
+
+    @property
+    def classes(self) -> int:
+        return self.head.shape[0]
 
     def dense(self) -> Tensor:
         return self.h @ self.head.T
@@ -121,25 +151,38 @@ class Evidence:
             )
         if self.claims.numel() and not bool(((self.claims >= ABSTAIN) & (self.claims < len(self.space))).all()):
             raise DataError(f"{self.source} claims a class outside its {len(self.space)} classes; legal are -1 to C - 1.")
+        if isinstance(self.space, Candidates):
+            self._check_candidates(self.space)
         if self.logits is not None:
             self._check_logits(self.logits)
         for name, value in self.features.items():
             if value.shape[0] != items:
-                raise DataError(
-                    f"{self.source}'s feature {name!r} has {value.shape[0]} rows; legal is {items}."
-                )
+                raise DataError(f"{self.source}'s feature {name!r} has {value.shape[0]} rows; legal is {items}.")
         if self.texts is not None and len(self.texts) != items:
             raise DataError(f"{self.source} has texts for {len(self.texts)} items; legal is {items}.")
+        if self.cost is not None and len(self.cost.calls) != items:
+            raise DataError(f"{self.source} has costs for {len(self.cost.calls)} items; legal is {items}.")
+
+    def _check_candidates(self, space: Candidates) -> None:
+        if len(space.answers) != len(self.ids):
+            raise DataError(f"{self.source} has candidates for {len(space.answers)} items; legal is {len(self.ids)}.")
+        listed = space.mask.expand(*self.claims.shape, -1).gather(-1, self.claims.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        if not bool((listed | (self.claims == ABSTAIN)).all()):
+            raise DataError(f"{self.source} claims a candidate that its item does not list.")
 
     def _check_logits(self, logits: Dense | TopK | Hidden) -> None:
-        given = {Dense: "values", TopK: "logp", Hidden: "h"}[type(logits)]
-        values: Tensor = getattr(logits, given)
+        values, classes = logits.given, logits.classes
         if values.shape[:-1] != self.claims.shape[1:]:
-            raise DataError(f"{self.source}'s logits are {_shape(values)}; legal is {_shape(self.claims[0])} and classes.")
-        if isinstance(logits, Dense) and values.shape[-1] != len(self.space):
-            raise DataError(f"{self.source} has logits for {values.shape[-1]} classes but a space of {len(self.space)}.")
-        if bool((values.isnan() | (values == torch.inf)).any()):
-            bad = int((values.isnan() | (values == torch.inf)).reshape(len(self.ids), -1).any(-1).nonzero()[0])
+            raise DataError(
+                f"{self.source}'s logits are {_shape(values)}; legal is ({_sizes(self.claims.shape[1:])}, classes)."
+            )
+        if classes != len(self.space):
+            raise DataError(f"{self.source} has logits for {classes} classes but a space of {len(self.space)}.")
+        if isinstance(logits, TopK):
+            logits.check(self.source)
+        wrong = values.isnan() | (values == torch.inf)
+        if bool(wrong.any()):
+            bad = int(wrong.reshape(len(self.ids), -1).any(-1).nonzero()[0])
             raise DataError(f"{self.source} gave a non-finite logit for item {self.ids[bad]!r}; NaN and +inf are refused.")
 
     def __len__(self) -> int:
@@ -168,10 +211,10 @@ class Evidence:
     def distribution(self, temperature: float = 1.0) -> Tensor:
         """Soft answer (*items, C): softmax of the logits / temperature, else the votes' shares over samples.
 
-        An item on which every sample abstained has a row of zeros: it said nothing.
+        An item on which every sample abstained, or whose logits are all -inf, has a row of zeros: it said nothing.
         """
         if self.logits is not None:
-            return (self.logits.dense() / temperature).softmax(-1)
+            return _softmax(self.logits.dense() / temperature)
         shares = votes(self.claims, len(self.space))
         return shares / shares.sum(-1, keepdim=True).clamp(min=1)
 
@@ -208,6 +251,9 @@ def stack(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str] | 
         raise DataError("There is no evidence to stack; at least one source is needed.")
     wanted = tuple(evidence[0].ids if ids is None else ids)
     parts = [_place(one, space, wanted) for one in evidence]
+    for one in evidence[1:]:
+        if one.claims.shape[2:] != evidence[0].claims.shape[2:]:
+            raise DataError(f"{one.source} and {evidence[0].source} answer items of different lengths; pad them to one.")
     samples = max(part.claims.shape[0] for part in parts)
     claims = torch.stack([_pad_samples(part.claims, samples) for part in parts])
     has_logits = all(part.logits is not None for part in parts)
@@ -225,8 +271,9 @@ def stack(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str] | 
 
 def votes(claims: Tensor, classes: int) -> Tensor:
     """Count claims per class, abstentions left out: claims (V, *items) of V voters or samples to (*items, C)."""
-    counted = torch.nn.functional.one_hot(claims.clamp(min=0), classes) * (claims >= 0).unsqueeze(-1)
-    return counted.sum(0).to(torch.get_default_dtype())
+    counts = torch.zeros(*claims.shape[1:], classes, device=claims.device)
+    voters_last = claims.movedim(0, -1)  # (*items, V)
+    return counts.scatter_add_(-1, voters_last.clamp(min=0), (voters_last >= 0).to(counts.dtype))
 
 
 @dataclass(frozen=True)
@@ -242,11 +289,14 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
     if isinstance(one.space, Candidates):
         raise DataError(f"{one.source} answers with open candidates, which have no common label space to stack in.")
     positions = one.space.positions_in(space)  # (C_own,)
-    if not bool((positions >= 0).any()):
+    shared = [position for position in positions.tolist() if position >= 0]
+    if not shared:
         raise DataError(
             f"{one.source} has no label in common with the task: it says {', '.join(one.space.names[:5])}, "
             f"the task has {', '.join(space.names[:5])}; map its labels by name in the recipe."
         )
+    if len(set(shared)) < len(shared):
+        raise DataError(f"{one.source} has two labels that mean the same class of the task; merge them before stacking.")
     row_of = {item: row for row, item in enumerate(one.ids)}
     rows = torch.tensor([row_of.get(item, -1) for item in ids], dtype=torch.long)  # (B,)
     asked = rows >= 0
@@ -262,11 +312,12 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
         kept = (positions >= 0).nonzero().squeeze(-1)
         logits = dense.new_full((*dense.shape[:-1], len(space)), -torch.inf)
         logits[..., positions[kept]] = dense[..., kept]
-        given = asked.reshape(-1, *(1 for _ in tail))
-        answered = answered | given.expand(answered.shape)
+        logits = logits.masked_fill(~asked.reshape(-1, *(1 for _ in tail), 1), -torch.inf)
+        said = (logits > -torch.inf).any(-1)  # (*items)
+        answered = answered | said
+        probabilities = _softmax(logits)
         unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)  # uniform over what it knows
-        logits = torch.where(given.unsqueeze(-1), logits, unsaid)
-        probabilities = torch.where(given.unsqueeze(-1), logits.softmax(-1), torch.zeros_like(logits))
+        logits = torch.where(said.unsqueeze(-1), logits, unsaid)
     else:
         probabilities = probabilities / probabilities.sum(-1, keepdim=True).clamp(min=1)
     return _Placed(claims, probabilities, logits, one.space.known_in(space), answered)
@@ -277,5 +328,14 @@ def _pad_samples(claims: Tensor, samples: int) -> Tensor:
     return torch.cat([claims, claims.new_full((missing, *claims.shape[1:]), ABSTAIN)]) if missing else claims
 
 
+def _softmax(logits: Tensor) -> Tensor:
+    """Softmax (*items, C) in which a row of -inf becomes a row of zeros, not of NaN."""
+    return logits.softmax(-1).masked_fill((logits == -torch.inf).all(-1, keepdim=True), 0)
+
+
 def _shape(tensor: Tensor) -> str:
-    return "(" + ", ".join(str(size) for size in tensor.shape) + ")"
+    return f"({_sizes(tensor.shape)})"
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return ", ".join(str(size) for size in shape)
