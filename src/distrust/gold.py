@@ -49,7 +49,8 @@ class Gold:
         seed: which items those are, and how the rest is folded.
 
     Raises:
-        DataError: a label outside the space, an id twice, an unknown purpose, or more reserved than there is.
+        DataError: a label outside the space, an id twice, an unknown purpose, or more reserved than there is (or
+            fewer than none).
     """
 
     ids: tuple[str, ...]
@@ -68,6 +69,8 @@ class Gold:
         for purpose in self.reserve:
             if purpose not in PURPOSES:
                 raise DataError(f"{purpose!r} is no purpose of gold; {nearest(purpose, PURPOSES)}.")
+            if self.reserve[purpose] < 0:
+                raise DataError(f"{self.reserve[purpose]} gold items are reserved for {purpose!r}; legal is 0 or more.")
         if sum(self.reserve.values()) > len(self.ids):
             raise DataError(f"{sum(self.reserve.values())} gold items are reserved but there are only {len(self.ids)}.")
 
@@ -86,7 +89,12 @@ class Gold:
         """Cross-fitted folds of a purpose's part: every item is held out once. Different purposes fold differently.
 
         With fewer than 2k items there are fewer folds; with fewer than two items there is none.
+
+        Raises:
+            DataError: k below 2, since what is fitted on a fold must have something to be used on.
         """
+        if k < 2:
+            raise DataError(f"Gold is folded {k} times; legal is 2 or more.")
         part = self.part(purpose)
         count = min(k, len(part) // 2) if len(part) >= 4 else (2 if len(part) >= 2 else 0)
         order = _by_class(part.labels.tolist(), random.Random(f"{self.seed}/{purpose}"))
