@@ -33,7 +33,7 @@ def entropy(probabilities: Tensor) -> Tensor:
 
     Its gradient is finite too: a zero probability contributes none.
     """
-    said = probabilities > 0
+    said = probabilities != 0  # a NaN stays one
     safe = torch.where(said, probabilities, torch.ones_like(probabilities))
     return -(safe * safe.log() * said).sum(-1)
 
@@ -52,4 +52,5 @@ def certainty(probabilities: Tensor, known: Tensor | None = None) -> Tensor:
     count = torch.as_tensor(classes, dtype=probabilities.dtype, device=probabilities.device)
     scale = count.log().clamp(min=math.log(2) / 2)  # one known class: entropy is 0, any positive scale will do
     said = probabilities.sum(-1) > 0
-    return torch.where(said, 1 - entropy(probabilities) / scale, torch.zeros_like(scale))
+    sure = (1 - entropy(probabilities) / scale).clamp(min=0)  # a uniform row may round to just below 0
+    return torch.where(said, sure, torch.zeros_like(scale))

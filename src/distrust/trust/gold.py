@@ -27,7 +27,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: CA-MKD, equation 1.
     """
-    if logits.shape[:-1][-labels.dim() :] != labels.shape:
+    if logits.shape[:-1][max(logits.dim() - 1 - labels.dim(), 0) :] != labels.shape:
         raise DataError(f"Gold labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}; legal is (items,).")
     index = labels.clamp(min=0).expand(logits.shape[:-1]).unsqueeze(-1)
     picked = logits.log_softmax(-1).gather(-1, index).squeeze(-1)

@@ -36,4 +36,4 @@ def self_agreement(claims: Tensor, classes: int) -> Tensor:
     1 when all samples agree, 1/S when all differ; an abstention agrees with nothing, 0 when all abstain.
     Source: self-consistency, Wang et al. 2022 (TA-in-the-loop card, equation A1).
     """
-    return votes(claims, classes).amax(-1) / claims.shape[0]
+    return votes(claims, classes).amax(-1) / max(claims.shape[0], 1)
