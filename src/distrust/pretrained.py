@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from distrust.data import Items
 from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
-from distrust.secrets import redact
+from distrust.secrets import show
 
 CHUNK = 4096  # texts tokenised at once: bounds the Python lists in between
 
@@ -104,8 +104,7 @@ def _loading(where: str, part: str = "classifier") -> Iterator[None]:
         with quiet():
             yield
     except Exception as error:  # transformers, safetensors and the hub each raise their own
-        reason = redact(" ".join(str(error).split())[:200])
-        raise DataError(f"{where} could not be loaded as a {part}: {type(error).__name__}: {reason}.") from error
+        raise DataError(f"{where} could not be loaded as a {part}: {type(error).__name__}: {show(str(error))}.") from error
 
 
 def token_limit(model: nn.Module, tokenizer: Any) -> int | None:

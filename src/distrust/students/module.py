@@ -15,7 +15,9 @@ from distrust.errors import DataError
 from distrust.files import fingerprint, write_json
 from distrust.labels import LabelSpace
 from distrust.modules import Inputs, read_tensor, weights_key
-from distrust.students.saving import ABOUT, publishing, read_about
+from distrust.secrets import show
+from distrust.store import load_tensors, save_tensors
+from distrust.students.saving import ABOUT, read_about
 
 WEIGHTS = "model.safetensors"
 
@@ -71,12 +73,9 @@ class ModuleStudent:
         return self.module(inputs["inputs"])  # type: ignore[no-any-return]
 
     def save(self, folder: Path) -> None:
-        """Write `model.safetensors` (weights that modules share once) and `student.json`."""
-        from safetensors.torch import save_model
-
-        with publishing(folder) as draft:
-            save_model(self.module, str(draft / WEIGHTS))
-            write_json(draft / ABOUT, {"kind": "module", "labels": list(self.space.names), "key": self.key})
+        """Write `model.safetensors` and `student.json`."""
+        save_tensors(folder / WEIGHTS, self.module.state_dict())
+        write_json(folder / ABOUT, {"kind": "module", "labels": list(self.space.names), "key": self.key})
 
 
 def load(folder: Path, module: nn.Module) -> ModuleStudent:
@@ -84,15 +83,13 @@ def load(folder: Path, module: nn.Module) -> ModuleStudent:
 
     Raises:
         DataError: no student there, or weights that do not fit the module.
+        RunError: a damaged file.
     """
-    from safetensors.torch import load_model
-
     about = read_about(folder, "module")
     try:
-        load_model(module, str(folder / WEIGHTS))
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"The weights in {folder} do not fit this {type(module).__name__}: {reason}.") from error
+        module.load_state_dict(load_tensors(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise DataError(f"The weights in {folder} do not fit this {type(module).__name__}: {show(str(error))}.") from error
     student = ModuleStudent(module, LabelSpace(tuple(about["labels"])))
     student.key = about["key"]
     return student

@@ -5,7 +5,6 @@ Knows how one is made, read into and saved for `from_pretrained`. Knows nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from distrust.pretrained import (
     tokenise,
     tokenizer_key,
 )
-from distrust.secrets import expand
+from distrust.secrets import expand, show
 from distrust.students.frozen import FrozenEncoder
 from distrust.students.module import Rows
 from distrust.students.saving import ABOUT, publishing, read_about
@@ -82,23 +81,21 @@ class TransformerStudent:
             write_json(draft / ABOUT, about)
 
 
-def build(
-    options: recipe.TransformerStudent, space: LabelSpace, seed: int, texts: Sequence[str | tuple[str, ...]]
-) -> TransformerStudent:
+def build(options: recipe.TransformerStudent, space: LabelSpace, seed: int, pool: Items) -> TransformerStudent:
     """A student before training.
 
     Args:
         options: the recipe's part.
         space: the task's classes; they become the model's labels.
         seed: of the weights that are not loaded; the global random state is left alone.
-        texts: the pool's texts or pairs, for the tokenizer of a model from scratch.
+        pool: its texts make the tokenizer of a model from scratch; nothing else is read of it.
 
     Raises:
         DataError: a checkpoint or tokenizer that cannot be loaded, or whose encoder lacks weights.
         RecipeError: a config that makes no model, or a `max_length` beyond what the model can read.
     """
     if options.config is not None:
-        return _from_scratch(options, space, seed, texts)
+        return _from_scratch(options, space, seed, pool)
     where = expand(options.model or "")
     names = _names(space)
     with seeded(seed):
@@ -139,9 +136,7 @@ def _student(
     return TransformerStudent(own, space, model, rate, notes, tokenizer, max_length, encoder)
 
 
-def _from_scratch(
-    options: recipe.TransformerStudent, space: LabelSpace, seed: int, texts: Sequence[str | tuple[str, ...]]
-) -> TransformerStudent:
+def _from_scratch(options: recipe.TransformerStudent, space: LabelSpace, seed: int, pool: Items) -> TransformerStudent:
     from transformers import AutoModelForSequenceClassification
 
     if options.freeze_encoder:
@@ -151,13 +146,13 @@ def _from_scratch(
     if options.tokenizer:
         tokenizer = load_tokenizer(expand(options.tokenizer), revision=options.revision)
     else:
-        tokenizer = train_tokenizer(texts, kind, options.vocabulary)
+        tokenizer = train_tokenizer(pool, kind, options.vocabulary)
     config = _config(kind, raw, tokenizer, space)
     try:
         with seeded(seed), quiet():
             model = AutoModelForSequenceClassification.from_config(config)
     except Exception as error:  # each model checks its sizes in its own way
-        raise RecipeError(f"The student's config makes no {kind}: {' '.join(str(error).split())[:200]}.") from error
+        raise RecipeError(f"The student's config makes no {kind}: {show(str(error))}.") from error
     limit = _max_length(options, model, tokenizer)
     return _student(model, tokenizer, space, limit, False, RATES["scratch"], ())
 
@@ -190,7 +185,7 @@ def _config(kind: str, raw: dict[str, Any], tokenizer: Any, space: LabelSpace) -
     try:
         config = AutoConfig.for_model(kind, **{**tokens, **raw, **_names(space)})
     except Exception as error:
-        raise RecipeError(f"The student's config makes no {kind}: {' '.join(str(error).split())[:200]}.") from error
+        raise RecipeError(f"The student's config makes no {kind}: {show(str(error))}.") from error
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = tokenizer.pad_token_id
     return config

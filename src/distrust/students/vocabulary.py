@@ -5,10 +5,13 @@ Knows texts and which special tokens a kind of model expects. Knows nothing of m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from distrust.errors import RecipeError
+from torch import Tensor
+
+from distrust.data import Items
+from distrust.errors import DataError, RecipeError
 
 # Models that came with BERT's WordPiece; every other kind gets byte-level BPE with RoBERTa's special tokens.
 WORDPIECE = frozenset(
@@ -19,11 +22,12 @@ ROBERTA = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": 
 BYTES = 256
 
 
-def train_tokenizer(texts: Sequence[str | tuple[str, ...]], kind: str, vocabulary: int) -> Any:
+def train_tokenizer(pool: Items, kind: str, vocabulary: int) -> Any:
     """A fast tokenizer of at most `vocabulary` tokens; the same texts give the same tokens.
 
     Raises:
         RecipeError: no text, or a vocabulary too small for the alphabet.
+        DataError: items that are tensors.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -34,15 +38,15 @@ def train_tokenizer(texts: Sequence[str | tuple[str, ...]], kind: str, vocabular
         raise RecipeError(
             f"The student's vocabulary of {vocabulary} is too small; a {kind} needs at least {smallest} tokens."
         )
-    if not any(one.strip() for one in _flat(texts)):
+    if not any(one.strip() for one in _flat(pool)):
         raise RecipeError("There is no text to train the student's tokenizer on; give it a `tokenizer` or texts.")
-    trained = _wordpiece(texts, vocabulary) if wordpiece else _byte_pairs(texts, vocabulary)
+    trained = _wordpiece(pool, vocabulary) if wordpiece else _byte_pairs(pool, vocabulary)
     names = {f"{role}_token": token for role, token in special.items()}
     inputs = ["input_ids", "token_type_ids", "attention_mask"] if wordpiece else ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(tokenizer_object=trained, model_input_names=inputs, **names)
 
 
-def _wordpiece(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
+def _wordpiece(pool: Items, vocabulary: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     special = list(BERT.values())
@@ -54,7 +58,7 @@ def _wordpiece(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary, special_tokens=special, limit_alphabet=min(1000, room // 2), show_progress=False
     )
-    tokenizer.train_from_iterator(_flat(texts), trainer)
+    tokenizer.train_from_iterator(_flat(pool), trainer)
     pieces = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=pieces
@@ -62,7 +66,7 @@ def _wordpiece(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
     return tokenizer
 
 
-def _byte_pairs(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
+def _byte_pairs(pool: Items, vocabulary: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -74,7 +78,7 @@ def _byte_pairs(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_flat(texts), trainer)
+    tokenizer.train_from_iterator(_flat(pool), trainer)
     pieces = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=pieces
@@ -82,6 +86,8 @@ def _byte_pairs(texts: Sequence[str | tuple[str, ...]], vocabulary: int) -> Any:
     return tokenizer
 
 
-def _flat(texts: Sequence[str | tuple[str, ...]]) -> Iterator[str]:
-    for one in texts:
+def _flat(pool: Items) -> Iterator[str]:
+    if isinstance(pool.inputs, Tensor):
+        raise DataError("A tokenizer is trained on texts and the items are tensors; give a module that reads tensors.")
+    for one in pool.inputs:
         yield from (one,) if isinstance(one, str) else one

@@ -31,7 +31,7 @@ from distrust.pretrained import (
     tokenise,
     tokenizer_key,
 )
-from distrust.secrets import expand
+from distrust.secrets import expand, show
 
 PROBE = 4  # items answered twice at the start of an ask, to find a teacher that is not repeatable
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls classes that nobody named
@@ -174,8 +174,7 @@ def _call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor
     except torch.OutOfMemoryError as error:
         raise TeacherError(f"{name} runs out of memory on {len(rows)} items at once; set a smaller batch_size.") from error
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TeacherError(f"{name} cannot read these items: {reason}.") from error
+        raise TeacherError(f"{name} cannot read these items: {show(str(error))}.") from error
 
 
 def _check_repeatable(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> None:
@@ -278,7 +277,7 @@ def _adapt(model: Any, untrained: list[str], options: recipe.Classifier) -> Any:
     except DataError as error:
         raise TeacherError(f"The teacher {options.name}: {error}") from error
     except Exception as error:  # peft, safetensors and the hub each raise their own
-        reason = " ".join(str(error).split())[:200]
+        reason = show(str(error))
         raise TeacherError(
             f"The teacher {options.name}: the adapter {where} does not fit {options.model}: {reason}."
         ) from error
