@@ -202,6 +202,16 @@ def test_one_source_stacked_in_its_own_space_is_itself_bit_for_bit() -> None:
     assert torch.equal(stacked.probabilities[0], alone.distribution())
 
 
+def test_a_claim_without_logits_still_has_its_vote() -> None:
+    """Log-probabilities may be served for some items only; the others' claims must not fall silent beside them."""
+    logits = torch.tensor([[-torch.inf] * 3, [0.0, -torch.inf, 0.0]])
+    mixed = source([[1, 0]], logits=Dense(logits))
+    assert mixed.distribution().tolist() == [[0, 1, 0], [0.5, 0, 0.5]]
+    stacked = stack([mixed], ABC)
+    assert stacked.probabilities[0].tolist() == [[0, 1, 0], [0.5, 0, 0.5]]
+    assert stacked.answered.all()
+
+
 def test_permuting_sources_items_and_classes_permutes_the_stack() -> None:
     one = source([[0, 1, 2], [1, 1, -1]], name="one")
     two = source([[2, -1, 0]], LabelSpace(("c", "b", "a")), "two")

@@ -211,12 +211,14 @@ class Evidence:
     def distribution(self, temperature: float = 1.0) -> Tensor:
         """Soft answer (*items, C): softmax of the logits / temperature, else the votes' shares over samples.
 
-        An item on which every sample abstained, or whose logits are all -inf, has a row of zeros: it said nothing.
+        Where an item's logits are all -inf its votes speak; where it has no claim either, a row of zeros says nothing.
         """
-        if self.logits is not None:
-            return _softmax(self.logits.dense() / temperature)
         shares = votes(self.claims, len(self.space))
-        return shares / shares.sum(-1, keepdim=True).clamp(min=1)
+        shares = shares / shares.sum(-1, keepdim=True).clamp(min=1)
+        if self.logits is None:
+            return shares
+        logits = self.logits.dense() / temperature
+        return torch.where((logits > -torch.inf).any(-1, keepdim=True), _softmax(logits), shares.to(logits.dtype))
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,7 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
     claims = torch.where(asked.reshape(1, -1, *(1 for _ in tail)), claims, ABSTAIN)
     answered = (claims >= 0).any(0)
     probabilities = votes(claims, len(space))
+    probabilities = probabilities / probabilities.sum(-1, keepdim=True).clamp(min=1)
     logits = None
     if one.logits is not None and len(one):
         dense = one.logits.dense()[rows.clamp(min=0)]  # (*items, C_own)
@@ -315,11 +318,9 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
         logits = logits.masked_fill(~asked.reshape(-1, *(1 for _ in tail), 1), -torch.inf)
         said = (logits > -torch.inf).any(-1)  # (*items)
         answered = answered | said
-        probabilities = _softmax(logits)
+        probabilities = torch.where(said.unsqueeze(-1), _softmax(logits), probabilities.to(logits.dtype))
         unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)  # uniform over what it knows
         logits = torch.where(said.unsqueeze(-1), logits, unsaid)
-    else:
-        probabilities = probabilities / probabilities.sum(-1, keepdim=True).clamp(min=1)
     return _Placed(claims, probabilities, logits, one.space.known_in(space), answered)
 
 
