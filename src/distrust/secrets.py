@@ -1,7 +1,7 @@
-"""`${NAME}` in a recipe: looked up when used, and struck out wherever text leaves the program.
+"""`${NAME}` in a recipe: looked up when used, and struck out wherever text leaves the program; strangers' text made inert.
 
-Knows environment variables and the values it has handed out. Recipes, stage keys and reports hold `${NAME}` itself;
-only the room that opens a file or a connection calls `expand`.
+Knows environment variables and the values it has handed out, and which characters a terminal would obey. Recipes, stage
+keys and reports hold `${NAME}` itself; only the room that opens a file or a connection calls `expand`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def expand(text: str, secret: bool = False) -> str:
         name = match.group(1)
         if name not in os.environ:
             raise RecipeError(f"The recipe uses ${{{name}}} but the environment variable {name} is not set.")
-        if secret and os.environ[name]:
-            _handed_out.add(os.environ[name])
+        if secret and os.environ[name].strip():
+            _handed_out.add(os.environ[name].strip())  # a file's last newline is part of the value, not of its echo
         return os.environ[name]
 
     return _VARIABLE.sub(value, text)
@@ -38,3 +38,13 @@ def redact(text: str) -> str:
     for secret in sorted(_handed_out, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
+
+
+def show(text: str, limit: int = 200) -> str:
+    """Text from outside as one harmless line: secrets struck out, blanks folded, control and escape characters spelt out.
+
+    For errors, notes and terminals. Stored answers keep their raw text; a page escapes HTML besides.
+    """
+    line = " ".join(redact(text[: 8 * limit]).split())
+    inert = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+    return inert if len(inert) <= limit else inert[: limit - 1] + "…"

@@ -1,0 +1,116 @@
+"""Durable writes in groups: one thread that commits to SQLite whatever has gathered while it committed before.
+
+Knows statements, rows and when they are safe on disk. Knows nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from distrust.errors import RunError
+
+Row = tuple[Any, ...]
+Write = tuple[str, Row]  # a statement and its parameters
+
+
+class Commits:
+    """A writer thread with its own connection.
+
+    A commit waits for the disk (about a millisecond), a call for its server (tens): with many calls in flight one
+    commit carries many, so durability costs each of them next to nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: queue.SimpleQueue[tuple[list[Write], asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    async def write(self, writes: list[Write]) -> None:
+        """Return once all of it is on disk. Raises RunError on a full or read-only disk; then nothing of it is."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put((writes, done))
+        await done
+
+    def close(self) -> None:
+        """Write what is queued and stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = connect(self._path)
+        open_ = True
+        while open_:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            open_ = None not in batch
+            jobs = [job for job in batch if job is not None]
+            error = _commit(connection, self._path, (write for writes, _ in jobs for write in writes))
+            for loop in {done.get_loop() for _, done in jobs}:  # one wake-up for each loop, not for each call
+                finished = [done for _, done in jobs if done.get_loop() is loop]
+                try:
+                    loop.call_soon_threadsafe(_resolve, finished, error)
+                except RuntimeError:  # the loop was closed meanwhile; what it wrote is on disk all the same
+                    continue
+        connection.close()
+
+
+def connect(path: Path, readonly: bool = False) -> sqlite3.Connection:
+    """Open a connection that no other thread minds. Raises RunError where the file is none of SQLite's."""
+    try:
+        if readonly:
+            return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # an answer paid for survives a power cut, too
+        return connection
+    except sqlite3.Error as error:
+        raise refusal(path, error) from error
+
+
+def refusal(path: Path, error: sqlite3.Error) -> RunError:
+    """SQLite's complaint as a sentence."""
+    text = str(error)
+    if "full" in text:
+        return RunError(
+            f"The disk is full while writing {path}; every answer confirmed so far is kept, so free some space and start "
+            "again."
+        )
+    if "readonly" in text or "unable to open" in text:
+        return RunError(f"{path} cannot be written ({text}); choose another output_dir.")
+    if "not a database" in text or "malformed" in text:
+        return RunError(f"{path} is no ledger or is damaged ({text}); move it away to begin a new one.")
+    return RunError(f"{path} could not be used ({text}).")
+
+
+def _commit(connection: sqlite3.Connection, path: Path, writes: Iterable[Write]) -> RunError | None:
+    rows: dict[str, list[Row]] = {}
+    for statement, row in writes:
+        rows.setdefault(statement, []).append(row)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement, listed in rows.items():
+            connection.executemany(statement, listed)
+        connection.execute("COMMIT")
+        return None
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        return refusal(path, error)
+
+
+def _resolve(futures: list[asyncio.Future[None]], error: RunError | None) -> None:
+    for future in futures:
+        if future.done():  # cancelled while it waited
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

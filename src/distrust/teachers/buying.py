@@ -1,0 +1,271 @@
+"""Buying answers: many questions in flight, each reserved before it is sent and durable before it counts.
+
+Knows the ledger, the budget, retries and when to stop. Does not know how an answer is read or what it is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aiolimiter import AsyncLimiter
+
+from distrust.budget import NOTHING, CapReachedError, Charge, money
+from distrust.errors import RunError
+from distrust.ledger import Answer, Call, Ledger, Setting
+from distrust.recipe import Budget, Endpoint
+from distrust.secrets import redact, show
+from distrust.teachers.client import Client, Failure
+from distrust.teachers.prompt import Prompt, Question
+from distrust.teachers.wire import Reply, payload
+
+FIRST_WAIT = 0.5  # seconds; doubled at each try, with jitter
+LONGEST_WAIT = 30.0
+PATIENCE = 600.0  # a server that asks for a longer pause than this ends buying for now
+GRACE = 5.0  # seconds that calls in flight get after Ctrl-C
+FAILED_IN_A_ROW = 5  # items, without an answer in between: the server is broken, not the item
+_jitter = random.Random()  # of its own: asking leaves the global random state alone
+
+
+@dataclass(frozen=True)
+class Order:
+    """Samples of one question that are not in the ledger yet."""
+
+    question: Question
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far buying has come: `done` of `wanted` answers are there, `bought` of them in these `seconds`."""
+
+    teacher: str
+    done: int
+    wanted: int
+    bought: int
+    seconds: float
+    money: float | None  # charged to this teacher so far, None where unknown
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace so far; None before the first answer."""
+        return (self.wanted - self.done) * self.seconds / self.bought if self.bought else None
+
+
+class Buying:
+    """One round of buying from one server.
+
+    The loop of tries is written out here rather than left to a retry library, because what a failed try means for the
+    bill decides how it may be tried again: a refused one keeps its reservation, a lost one is charged and needs another.
+
+    After `run`: `ended` is "complete", the recipe key of the cap that was reached, or "interrupted"; `trouble` is why
+    the server was given up on, or None; `notes` counts what a reader of the evidence should know.
+    """
+
+    def __init__(
+        self, recipe: Endpoint, prompt: Prompt, ledger: Ledger, setting: Setting, total: Budget, client: Client
+    ) -> None:
+        self.recipe, self.prompt, self.ledger, self.setting = recipe, prompt, ledger, setting
+        self.total, self.client = total, client
+        self.ended = "complete"
+        self.trouble: str | None = None
+        self.notes: Counter[str] = Counter()
+        self.bought = 0
+        self._lost_in_a_row = 0
+        self._failed_in_a_row = 0
+        self._not_before = 0.0  # monotonic; a pause that one request was told holds for all
+        self._stop = asyncio.Event()
+        minute = recipe.requests_per_minute  # one at a time: a full bucket would let twice the rate through at first
+        self._limiter = None if minute is None else AsyncLimiter(1, 60 / minute)
+
+    async def run(self, orders: Iterator[Order], progress: Callable[[int], None]) -> None:
+        """Fill the orders; `progress` hears the number of new answers. Raises RunError or BudgetError, after tidying up."""
+        with _interrupts(self._interrupt):
+            async with self.client:
+                workers = [asyncio.create_task(self._work(orders, progress)) for _ in range(self.recipe.concurrency)]
+                stopped = asyncio.create_task(self._stop.wait())
+                try:
+                    await self._gather(workers, stopped)
+                finally:
+                    stopped.cancel()
+                    for worker in workers:
+                        worker.cancel()
+                    await asyncio.gather(*workers, return_exceptions=True)
+                    await self._abandon()
+
+    async def _gather(self, workers: list[asyncio.Task[None]], stopped: asyncio.Task[bool]) -> None:
+        pending: set[asyncio.Task[None]] = set(workers)
+        while pending:
+            waiting = {*pending, *(() if stopped.done() else (stopped,))}
+            limit = GRACE if self.ended == "interrupted" else None
+            done, _ = await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            for worker in done & pending:
+                worker.result()  # a full disk or a cap that cannot be kept ends the round
+            pending -= done
+            if not done:
+                return  # the grace is over
+
+    async def _abandon(self) -> None:
+        try:
+            lost = await self.ledger.abandon(self.setting)
+        except RunError:  # the disk is full: the next start finds these reservations and says the same of them
+            return
+        self.notes["stopped in flight, charged at the reservation"] += lost
+
+    def _interrupt(self) -> None:
+        self.ended = "interrupted"
+        self._stop.set()
+
+    async def _work(self, orders: Iterator[Order], progress: Callable[[int], None]) -> None:
+        for order in orders:  # shared by all workers: each takes the next
+            if self._stop.is_set():
+                return
+            missing = order.samples
+            together = self.recipe.honours_n
+            while missing and not self._stop.is_set():
+                batch = missing if together else missing[:1]
+                got = await self._buy(order.question, batch)
+                if got == 0:
+                    break
+                if got < len(batch):
+                    self.notes["fewer choices than asked for; the rest was asked singly"] += 1
+                    together = False
+                missing = missing[got:]
+                self.bought += got
+                progress(got)
+
+    async def _buy(self, question: Question, samples: tuple[int, ...]) -> int:
+        """Buy some samples of a question in one request, trying again where that can help; returns how many came."""
+        worst = worst_case(self.recipe, self.prompt, question.prompt, len(samples))
+        body = payload(self.recipe, self.prompt.answers, question.prompt, samples[0], len(samples))
+        call: Call | None = None
+        for tries in range(self.recipe.retries + 1):
+            call = call or await self._reserve(question, worst)
+            if call is None or not await self._may_send():
+                break
+            outcome = await self.client.ask(body)
+            if isinstance(outcome, Reply):
+                return await self._keep(call, samples, outcome)
+            if outcome.outcome == "lost":
+                await self.ledger.settle(call, "unknown", worst, detail=show(outcome.reason))
+                call = None
+            last = tries == self.recipe.retries or not outcome.again
+            self._note(outcome, last)
+            if last or self._stop.is_set():
+                await self._close(call, outcome.reason)
+                self.notes["failed"] += last
+                return 0
+            await self._wait(outcome, tries)
+        await self._close(call, "not sent")
+        return 0
+
+    async def _reserve(self, question: Question, worst: Charge) -> Call | None:
+        while not self._stop.is_set():
+            try:
+                call = await self.ledger.reserve(
+                    self.setting, question.key, question.item, worst, self.recipe.budget, self.total
+                )
+            except CapReachedError as cap:
+                self.ended = str(cap)
+                self._stop.set()
+                return None
+            if call is not None:
+                return call
+            await asyncio.sleep(0.01)  # calls in flight hold the room; most end below their reservation
+        return None
+
+    async def _close(self, call: Call | None, reason: str) -> None:
+        if call is not None:
+            await self.ledger.settle(call, "failed", NOTHING, detail=show(reason))
+
+    async def _keep(self, call: Call, samples: tuple[int, ...], reply: Reply) -> int:
+        self._lost_in_a_row = self._failed_in_a_row = 0
+        worst = call.worst
+        if reply.prompt_tokens is None or reply.completion_tokens is None:
+            self.notes["tokens not reported: charged at the reservation"] += 1
+            charge = worst
+        else:
+            price = money(self.recipe.price, reply.prompt_tokens, reply.completion_tokens)
+            charge = Charge(reply.prompt_tokens, reply.completion_tokens, price)
+        kept = [
+            Answer(sample, redact(choice.text), choice.finish, choice.logprobs)
+            for sample, choice in zip(samples, reply.choices, strict=False)
+        ]
+        await self.ledger.settle(call, "answered", charge, kept)
+        return len(kept)
+
+    async def _may_send(self) -> bool:
+        """Wait for the rate limit and for a pause the server asked for; False when buying has stopped meanwhile."""
+        if self._limiter is not None:
+            await self._limiter.acquire()
+        while (left := self._not_before - time.monotonic()) > 0 and not self._stop.is_set():
+            await self._sleep(left)
+        return not self._stop.is_set()
+
+    async def _wait(self, failure: Failure, tries: int) -> None:
+        if failure.wait is not None:
+            self._not_before = max(self._not_before, time.monotonic() + failure.wait)
+            return  # the pause holds for all, before the next request
+        await self._sleep(min(FIRST_WAIT * 2**tries, LONGEST_WAIT) * _jitter.uniform(0.5, 1.0))
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _note(self, failure: Failure, last: bool) -> None:
+        """Decide whether a failure ends buying: it would be the same everywhere, or too many came in a row."""
+        self._lost_in_a_row += failure.outcome == "lost"
+        self._failed_in_a_row += last
+        patience = self.recipe.retries + 2 * self.recipe.concurrency
+        too_long = failure.wait is not None and failure.wait > PATIENCE
+        if too_long:
+            self.trouble = f"it asks for a pause of {failure.wait:.0f} s ({failure.reason})"
+        elif failure.everywhere and last:
+            self.trouble = failure.reason
+        elif self._failed_in_a_row >= FAILED_IN_A_ROW or self._lost_in_a_row > patience:
+            times = max(self._failed_in_a_row, self._lost_in_a_row)
+            self.trouble = f"it failed {times} times in a row, at last so: {failure.reason}"
+        else:
+            return
+        self._stop.set()
+
+
+def worst_case(recipe: Endpoint, prompt: Prompt, text: str, samples: int) -> Charge:
+    """What one request costs at most; without `max_tokens` the answer's part is unknown, and so is its money."""
+    tokens = prompt.most_tokens(text)
+    answer = samples * (recipe.max_tokens or 0)
+    bounded = recipe.max_tokens is not None or recipe.price.per_million_completion_tokens is None
+    return Charge(tokens, answer, money(recipe.price, tokens, answer) if bounded else None)
+
+
+@contextmanager
+def _interrupts(handle: Callable[[], None]) -> Iterator[None]:
+    """Turn the first Ctrl-C into `handle`; a second one cancels at once. Only a main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    presses = 0
+
+    def pressed() -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 1 or task is None:
+            handle()
+        else:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

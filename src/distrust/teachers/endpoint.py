@@ -1,0 +1,242 @@
+"""The endpoint teacher: any OpenAI-compatible server, asked through the ledger.
+
+Knows how questions, bought answers and the parser become evidence. Does not know HTTP, SQL or whom to believe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from distrust.budget import Charge, refuse_unkeepable
+from distrust.data import Items
+from distrust.errors import TeacherError
+from distrust.evidence import Cost, Dense, Evidence
+from distrust.files import fingerprint
+from distrust.labels import ABSTAIN, LabelSpace
+from distrust.ledger import CHUNK, Answer, Ledger
+from distrust.recipe import Budget, Endpoint
+from distrust.report.facts import Spending
+from distrust.teachers.answer_logprobs import label_logprobs
+from distrust.teachers.buying import Buying, Order, Progress
+from distrust.teachers.client import Client
+from distrust.teachers.parse import reader
+from distrust.teachers.prompt import Prompt, Question
+
+TICK = 0.1  # seconds between two reports of progress
+
+
+class EndpointTeacher:
+    """A teacher behind an OpenAI-compatible chat or completions server.
+
+    `fingerprint` covers all that its evidence depends on: model, prompt, sampling, examples, number of samples, parser
+    and labels; not the server's address, the key or the speed. The ledger's key leaves out parser and number of samples
+    too, so that a mended parser or two more samples buy only what is missing.
+
+    Args:
+        recipe: its part of the recipe.
+        space: the task's classes.
+        ledger: where answers are kept and what is left of the budget is known.
+        total: the caps over all teachers together.
+        examples: few-shot gold, (text, label name) each; they must not judge later.
+        progress: hears how far buying has come, about ten times a second.
+
+    Raises:
+        RecipeError: a prompt, parser or base URL that cannot work. BudgetError: caps that cannot be kept.
+    """
+
+    def __init__(
+        self,
+        recipe: Endpoint,
+        space: LabelSpace,
+        ledger: Ledger,
+        total: Budget,
+        examples: Sequence[tuple[str, str]] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.name = recipe.name
+        self.space = LabelSpace(space.names, {**space.aliases, **recipe.labels})
+        self.ledger = ledger
+        self.total = total
+        self.prompt = Prompt(recipe, space, examples)
+        self._read = reader(recipe.parse, self.space)
+        self._progress = progress
+        self._ended = "complete"
+        self._notes: Counter[str] = Counter()
+        refuse_unkeepable(recipe.name, recipe.price, recipe.max_tokens, recipe.budget, total)
+        Client(recipe)  # a wrong URL or a missing key is refused before anything is computed
+        described = self.prompt.setting()
+        self.setting = ledger.setting(recipe.name, described)
+        templates = [recipe.prompt, self.prompt.examples, self.prompt.labels]
+        reading = [recipe.parse.model_dump(), dict(self.space.aliases), recipe.samples]
+        self.fingerprint = fingerprint(recipe.name, described, templates, list(space.names), reading)
+
+    def ask(self, items: Items) -> Evidence:
+        """Buy what the ledger lacks, then read every answer from it. (S, B) claims, S the recipe's `samples`.
+
+        Items that a cap left unasked, that failed or that could not be read abstain; the notes count which.
+
+        Raises:
+            TeacherError: the server cannot go on (key refused, no such model, out of reach, rate limited for good);
+                what was bought is kept. RunError: the ledger cannot be written.
+            KeyboardInterrupt: after Ctrl-C, once what was bought is safe; its text says so.
+        """
+        self.buy(items)
+        return self._evidence(items)
+
+    def buy(self, items: Items) -> None:
+        """Buy what the ledger lacks and keep nothing in memory. Raises as `ask` does."""
+        self._ended, self._notes = "complete", Counter()
+        wanted = len(items) * self.recipe.samples
+        missing = sum(len(order.samples) for order in self._orders(items))
+        if not missing:
+            return
+        _run(self._buy(items, wanted, wanted - missing))
+
+    def spending(self) -> Spending:
+        """What this teacher has cost so far, in this run and before."""
+        totals = self.ledger.totals(self.name)
+        charges = [charge for _, charge in totals.values()]
+        known = [charge.money for charge in charges if charge.money is not None]
+        return Spending(
+            teacher=self.name,
+            calls=sum(charge.calls for charge in charges),
+            prompt_tokens=sum(charge.prompt_tokens for charge in charges),
+            completion_tokens=sum(charge.completion_tokens for charge in charges),
+            money=sum(known) if len(known) == len(charges) and self.recipe.price.known else None,
+            unknown_outcome=totals["unknown"][0] if "unknown" in totals else 0,
+            failed=totals["failed"][0] if "failed" in totals else 0,
+            ended=self._ended,
+        )
+
+    def reach(self) -> None:
+        """Ask the server for its models, which costs nothing. Raises TeacherError where it is out of reach."""
+
+        async def knock() -> None:
+            async with Client(self.recipe) as client:
+                failure = await client.reach()
+            if failure is not None:
+                raise TeacherError(f"Teacher {self.name!r}: {failure.reason}.")
+
+        _run(knock())
+
+    async def _buy(self, items: Items, wanted: int, there: int) -> None:
+        buying = Buying(self.recipe, self.prompt, self.ledger, self.setting, self.total, Client(self.recipe))
+        start, told = time.monotonic(), 0.0
+
+        def progress(_: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if self._progress is not None and (now - told > TICK or there + buying.bought == wanted):
+                told = now
+                price = self.ledger.accounts.money(self.name) if self.recipe.price.known else None
+                self._progress(Progress(self.name, there + buying.bought, wanted, buying.bought, now - start, price))
+
+        await buying.run(self._orders(items), progress)
+        self._ended, self._notes = buying.ended, buying.notes
+        kept = f"{there + buying.bought} of {wanted} answers are kept; start again to go on"
+        if buying.ended == "interrupted":
+            raise KeyboardInterrupt(f"Stopped asking teacher {self.name!r}: {kept}.")
+        if buying.trouble is not None:
+            self._ended = "server"
+            raise TeacherError(f"Teacher {self.name!r} could not be asked further: {buying.trouble.rstrip('.')}. {kept}.")
+
+    def _chunks(self, items: Items) -> Iterator[list[Question]]:
+        for begin in range(0, len(items), CHUNK):
+            rows = range(begin, min(begin + CHUNK, len(items)))
+            yield [self.prompt.question(items, row, self.setting.fingerprint) for row in rows]
+
+    def _orders(self, items: Items) -> Iterator[Order]:
+        for questions in self._chunks(items):
+            there = self.ledger.samples([question.key for question in questions])
+            for question in questions:
+                have = there.get(question.key, set())
+                missing = [sample for sample in range(self.recipe.samples) if sample not in have]
+                if self.recipe.honours_n and missing:
+                    yield Order(question, tuple(missing))
+                else:
+                    yield from (Order(question, (sample,)) for sample in missing)
+
+    def _evidence(self, items: Items) -> Evidence:
+        size, samples = len(items), self.recipe.samples
+        claims = torch.full((samples, size), ABSTAIN, dtype=torch.long)
+        logits = torch.full((size, len(self.space)), -torch.inf)  # a row of -inf said nothing; its votes speak
+        cost = [Charge(0, 0, 0.0, 0)] * size
+        texts: list[list[str]] = []
+        notes = Counter(self._notes)
+        for questions in self._chunks(items):
+            found = self.ledger.answers([question.key for question in questions])
+            for question in questions:
+                row = len(texts)
+                bought = [(one, charge) for one, charge in found.get(question.key, []) if one.sample < samples]
+                texts.append([one.text for one, _ in bought])
+                cost[row] = _sum([charge for _, charge in bought])
+                notes["not bought" if self._ended == "complete" else f"not bought: {self._ended}"] += samples - len(bought)
+                for one, _ in bought:
+                    claims[one.sample, row], why = self._read(one.text)
+                    notes[why] += bool(why)
+                scores = self._label_logprobs(bought[0][0], int(claims[bought[0][0].sample, row])) if bought else None
+                if scores is not None:
+                    logits[row] = torch.tensor(scores)
+        return Evidence(
+            source=self.name,
+            ids=items.ids,
+            space=self.space,
+            claims=claims,
+            logits=Dense(logits) if bool(logits.isfinite().any()) else None,
+            texts=texts,
+            cost=_cost(cost),
+            notes={name: count for name, count in notes.items() if count},
+        )
+
+    def _label_logprobs(self, answer: Answer, claim: int) -> list[float] | None:
+        """Only a plain answer starts with its label: not one that is reasoned towards, nor JSON."""
+        plain = self.recipe.parse.kind in ("label", "choice") and self.recipe.parse.after is None
+        return label_logprobs(answer.logprobs, self.prompt.answers, claim) if plain else None
+
+
+def _sum(charges: list[Charge]) -> Charge:
+    known = [charge.money for charge in charges if charge.money is not None]
+    return Charge(
+        sum(charge.prompt_tokens for charge in charges),
+        sum(charge.completion_tokens for charge in charges),
+        sum(known) if len(known) == len(charges) else None,
+        sum(charge.calls for charge in charges),
+    )
+
+
+def _cost(charges: list[Charge]) -> Cost:
+    def column(name: str) -> torch.Tensor:
+        values = [getattr(charge, name) for charge in charges]
+        return torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)
+
+    return Cost(column("calls"), column("prompt_tokens"), column("completion_tokens"), column("money"))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, also inside a notebook, whose own loop is running already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    errors: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:  # carried over to the caller's thread, whatever it is
+            errors.append(error)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
