@@ -1,7 +1,8 @@
 """Divergences between a target distribution and a student's logits.
 
-Knows temperature and its T² factor, and stays finite, value and gradient, at -inf logits and saturated rows.
-Does not know where the target came from. Every function maps (*items, C) to (*items,), in nats.
+Knows temperature and its T² factor. Gradients stay finite at -inf logits and saturated rows; a value is +inf only
+where the student rules out a class that the target wants. Does not know where the target came from. Every function
+maps (*items, C) to (*items,), in nats.
 """
 
 from __future__ import annotations
@@ -37,31 +38,39 @@ def forward_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0) 
 
     Args:
         logits: (*items, C) of the student; target_logits: (*items, C) of the teacher, -inf at classes it does not
-            know (they take no part); temperature: T > 0, used for both.
+            know; temperature: T > 0, used for both.
+
+    A class the teacher does not know takes no part: the student is renormalised over the classes it does know, since
+    "does not know" is not "no". A row in which it knows none has loss 0.
 
     Source: Hinton et al. 2015, section 2; OKD card, equation 2 with its sign put right.
     """
     _check(target_logits, logits)
     _check_temperature(temperature)
-    log_q = (logits / temperature).log_softmax(-1)
-    log_p = (target_logits / temperature).log_softmax(-1)
-    return temperature**2 * _kl(log_p, log_q)
+    log_q, log_p, nobody = _over_known(logits / temperature, target_logits / temperature)
+    return temperature**2 * _kl(log_p, log_q).masked_fill(nobody, 0)
 
 
 def reverse_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0) -> Tensor:
     """T² · KL(softmax(logits / T) ‖ softmax(target / T)): the student is charged for mass where the teacher has little.
 
-    Arguments as in `forward_kl`. A class the teacher does not know (-inf) takes no part: the student is renormalised
-    over the classes it does know, since "does not know" is not "no".
+    Arguments and unknown classes as in `forward_kl`.
 
     Source: Gu et al. 2023 (MiniLLM), equation 1.
     """
     _check(target_logits, logits)
     _check_temperature(temperature)
+    log_q, log_p, nobody = _over_known(logits / temperature, target_logits / temperature)
+    return temperature**2 * _kl(log_q, log_p).masked_fill(nobody, 0)
+
+
+def _over_known(logits: Tensor, target_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities of student and target over the target's known classes (*items, C), and rows without any (*items)."""
     unknown = target_logits == -torch.inf
-    log_q = (logits / temperature).masked_fill(unknown, -torch.inf).log_softmax(-1)
-    log_p = (target_logits / temperature).log_softmax(-1)
-    return temperature**2 * _kl(log_q, log_p)
+    nobody = unknown.all(-1, keepdim=True)
+    log_q = logits.masked_fill(unknown & ~nobody, -torch.inf).log_softmax(-1)
+    log_p = target_logits.masked_fill(nobody, 0).log_softmax(-1)  # log_softmax of -inf alone would be NaN
+    return log_q, log_p, nobody.squeeze(-1)
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -82,7 +91,7 @@ def _check(target: Tensor, logits: Tensor) -> None:
     if target.shape != logits.shape:
         raise DataError(
             f"The target is {tuple(target.shape)} but the student's logits are {tuple(logits.shape)}; legal are the "
-            f"same shape, or class indices {tuple(logits.shape[:-1])}."
+            f"same shape, or int64 class indices {tuple(logits.shape[:-1])}."
         )
 
 
