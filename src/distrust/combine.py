@@ -7,6 +7,7 @@ spoke; targets are (*items, C), and a row of zeros says "nobody spoke".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,14 +23,14 @@ def normalise(trust: Tensor, answered: Tensor) -> Tensor:
     Where every source that answered has trust 0, they share the weight evenly.
 
     Raises:
-        DataError: a negative or non-finite trust.
+        DataError: a negative or non-finite trust, or a sum that overflows.
     """
     counted = torch.where(answered, trust, torch.zeros_like(trust))
-    if bool((~counted.isfinite() | (counted < 0)).any()):
+    total = counted.sum(0)  # (*items)
+    if bool((counted < 0).any()) or not bool(total.isfinite().all()):
         raise DataError("Trust must be finite and at least 0 to become a weight; apply softmax or exp to a log score.")
-    total = counted.sum(0)
-    even = answered.to(trust.dtype) / answered.sum(0).clamp(min=1)
-    return torch.where(total > 0, counted / total.clamp(min=torch.finfo(trust.dtype).tiny), even)
+    even = answered / answered.sum(0).clamp(min=1)
+    return torch.where(total > 0, counted / torch.where(total > 0, total, 1), even.to(total.dtype))
 
 
 def uniform(answered: Tensor) -> Tensor:
@@ -71,10 +72,15 @@ class Confusions:
 
         An abstention says nothing; where all abstain the prior is returned. Source: naive Bayes / Dawid and Skene
         1979, equation for the class posterior, with confusions from gold instead of EM.
+
+        Raises:
+            DataError: claims of another number of sources.
         """
-        score = self.prior.log().expand(*claims.shape[1:], -1).clone()  # (*items, C)
-        for source, claimed in enumerate(claims):
-            said = self.given_true[source].log().T[claimed.clamp(min=0)]  # (*items, C)
+        if len(claims) != len(self.given_true):
+            raise DataError(f"There are claims of {len(claims)} sources but confusions of {len(self.given_true)}.")
+        score = _log(self.prior).expand(*claims.shape[1:], -1)  # (*items, C)
+        for table, claimed in zip(self.given_true, claims, strict=True):
+            said = _log(table).T[claimed.clamp(min=0)]  # (*items, C)
             score = score + torch.where((claimed >= 0).unsqueeze(-1), said, torch.zeros_like(said))
         return score.softmax(-1)
 
@@ -94,12 +100,14 @@ def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, s
         Confusions whose prior is estimated from the gold classes and from the pool's claims, by the same shrinkage.
 
     Raises:
-        DataError: no gold, a shrinkage that is not positive, or shapes that do not fit.
+        DataError: no gold, a label that is no class, a shrinkage that is not positive, or shapes that do not fit.
     """
     if not len(labels):
         raise DataError("Class confusions are estimated on gold, and there is none; give gold or combine another way.")
-    if not shrinkage > 0:
-        raise DataError(f"shrinkage is {shrinkage}; legal is any number above 0.")
+    if bool(((labels < 0) | (labels >= classes)).any()):
+        raise DataError(f"A gold label is outside the {classes} classes; legal are 0 to {classes - 1}.")
+    if not 0 < shrinkage < math.inf:
+        raise DataError(f"shrinkage is {shrinkage}; legal is any finite number above 0.")
     if claims.shape != (pool.shape[0], len(labels)):
         raise DataError(f"Claims on gold are {tuple(claims.shape)}; legal is ({pool.shape[0]}, {len(labels)}).")
     tables = [_confusion(mine, labels, all_mine, classes, shrinkage) for mine, all_mine in zip(claims, pool, strict=True)]
@@ -118,6 +126,11 @@ def _confusion(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrin
     habit = _share(votes(pool, classes) + 1 / classes)
     base = (1 - accuracy) * habit.expand(classes, classes) + accuracy * torch.eye(classes)
     return (counts + shrinkage * base) / (counts.sum(-1, keepdim=True) + shrinkage)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    """Logarithm in which "never" is very unlikely, so that sources who contradict each other leave a distribution."""
+    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _share(counts: Tensor) -> Tensor:
