@@ -56,8 +56,10 @@ class Objective:
 
 def _mean(values: Tensor, weight: Tensor | None, count: Tensor | None) -> Tensor:
     """Mean over counted items: (*items) to (). An empty batch gives 0 with a gradient of 0, not NaN."""
+    if weight is None and count is None:
+        return values.mean() if values.numel() else values.sum()
     if weight is None:
-        return values.mean() if count is None else values.sum() / count
+        weight = torch.ones_like(values)
     kept = torch.where(weight > 0, values, torch.zeros_like(values))  # 0 · inf would be NaN
     divisor = weight.sum() if count is None else count
-    return (kept * weight).sum() / divisor.clamp(min=torch.finfo(values.dtype).tiny)
+    return (kept * weight).sum() / torch.where(divisor > 0, divisor, 1)
