@@ -53,4 +53,5 @@ class Facts:
     history: Sequence[Mapping[str, Any]]  # rows of metrics.jsonl
     spending: Sequence[Spending]
     warnings: Sequence[str] = ()
+    simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

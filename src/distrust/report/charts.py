@@ -1,0 +1,104 @@
+"""Small line charts as inline SVG that take their colours from the page.
+
+Knows points and scales. Knows nothing of what they mean. Every text goes through escaping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+Points = Sequence[tuple[float, float]]
+MOST_POINTS = 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 10, 40
+
+
+def lines(series: Mapping[str, Points], x_label: str, width: int = 340, height: int = 200) -> Markup:
+    """Some curves over one axis; the k-th is styled by the class ``line-k``."""
+    points = [point for curve in series.values() for point in curve]
+    at = _Axes(ticks([x for x, _ in points]), ticks([y for _, y in points]), width, height)
+    body = Markup("").join(
+        _curve([at(x, y) for x, y in _thinned(curve)], f"line-{k}") for k, curve in enumerate(series.values())
+    )
+    return at.frame(x_label, body)
+
+
+def diagram(series: Mapping[str, Sequence[Mapping[str, float]]], width: int = 340, height: int = 320) -> Markup:
+    """Reliability diagrams: each bin's accuracy over its confidence, on the diagonal where confidence is deserved."""
+    unit = [0.0, 0.25, 0.5, 0.75, 1.0]
+    at = _Axes(unit, unit, width, height)
+    (x0, y0), (x1, y1) = at(0, 0), at(1, 1)
+    body = Markup('<line class="ideal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(x0, y0, x1, y1)
+    for k, bins in enumerate(series.values()):
+        total = sum(one["items"] for one in bins)
+        placed = [at(one["confidence"], one["accuracy"]) for one in bins]
+        body += _curve(placed, f"line-{k}")
+        for (x, y), one in zip(placed, bins, strict=True):
+            radius = 2 + 7 * math.sqrt(one["items"] / total)
+            body += Markup('<circle class="dot-{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(k, x, y, radius)
+    return at.frame("confidence", body)
+
+
+def ticks(values: Sequence[float], count: int = 4) -> list[float]:
+    """Round numbers that span some values: steps of 1, 2 or 5 times a power of ten."""
+    low, high = min(values), max(values)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+        spare = abs(low) / 10 or 1.0
+        low, high = low - spare, high + spare
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [index * step for index in range(first, last + 1)]
+
+
+class _Axes:
+    """From values to coordinates of one drawing."""
+
+    def __init__(self, x_ticks: Sequence[float], y_ticks: Sequence[float], width: int, height: int) -> None:
+        self.x_ticks, self.y_ticks, self.width, self.height = x_ticks, y_ticks, width, height
+
+    def __call__(self, x: float, y: float) -> tuple[float, float]:
+        across = (x - self.x_ticks[0]) / (self.x_ticks[-1] - self.x_ticks[0])
+        up = (y - self.y_ticks[0]) / (self.y_ticks[-1] - self.y_ticks[0])
+        return _LEFT + across * (self.width - _LEFT - _RIGHT), _TOP + (1 - up) * (self.height - _TOP - _BOTTOM)
+
+    def frame(self, x_label: str, body: Markup) -> Markup:
+        """The drawing: grid and numbers, then the body."""
+        grid = Markup("")
+        (left, _), (right, base) = self(self.x_ticks[0], self.y_ticks[-1]), self(self.x_ticks[-1], self.y_ticks[0])
+        for tick in self.y_ticks:
+            level = self(self.x_ticks[0], tick)[1]
+            grid += Markup('<line class="grid" x1="{:.0f}" y1="{:.1f}" x2="{:.0f}" y2="{:.1f}"/>').format(
+                left, level, right, level
+            )
+            grid += Markup('<text x="{:.0f}" y="{:.1f}" class="y">{}</text>').format(left - 7, level + 4, _number(tick))
+        for tick in self.x_ticks:
+            across = self(tick, self.y_ticks[0])[0]
+            grid += Markup('<text x="{:.1f}" y="{:.1f}" class="x">{}</text>').format(across, base + 17, _number(tick))
+        grid += Markup('<text x="{:.1f}" y="{:.1f}" class="x">{}</text>').format((left + right) / 2, base + 33, x_label)
+        return Markup('<svg class="chart" viewBox="0 0 {} {}" aria-hidden="true">{}{}</svg>').format(
+            self.width, self.height, grid, body
+        )
+
+
+def _thinned(curve: Points) -> Points:
+    stride = -(-len(curve) // MOST_POINTS)
+    return [*curve[::stride], curve[-1]] if stride > 1 else curve
+
+
+def _curve(points: Points, style: str) -> Markup:
+    if len(points) == 1:
+        return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(
+            style.replace("line", "dot"), *points[0]
+        )
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return Markup('<polyline class="{}" points="{}"/>').format(style, path)
+
+
+def _number(value: float) -> str:
+    if value and (abs(value) >= 1e5 or abs(value) < 1e-3):
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:,.6g}"

@@ -1,0 +1,77 @@
+"""The teachers on one set of items: what each claims, what gold says of it, and what they say together.
+
+Knows which gold may judge. Knows nothing of students, of money or of pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distrust.combine import majority_vote
+from distrust.evaluate import Interval, Judgement, agreement, error_correlation, final_claims, judge, wilson
+from distrust.evidence import Evidence, stack
+from distrust.gold import Gold
+from distrust.labels import LabelSpace
+
+
+@dataclass(frozen=True)
+class Panel:
+    """M teachers on B items."""
+
+    names: tuple[str, ...]
+    claims: Tensor  # (M, B) long, -1 abstains
+    labels: Tensor  # (B,) long, -1 where gold is unknown
+    judgements: tuple[Judgement, ...]
+    vote: Tensor  # (B, C) majority vote; ties share the mass, rows of zeros where nobody spoke
+
+    @property
+    def agreement(self) -> Tensor:
+        """(M, M), NaN where two teachers share no item."""
+        return agreement(self.claims)
+
+    @property
+    def error_correlation(self) -> Tensor:
+        """(M, M), NaN where undefined."""
+        return error_correlation(self.claims, self.labels)
+
+    @property
+    def voted(self) -> Tensor:
+        """Items on which somebody voted and gold is known: (B,) bool."""
+        return (self.vote.sum(-1) > 0) & (self.labels >= 0)
+
+    @property
+    def vote_right(self) -> Tensor:
+        """How right the vote is: (B,) in [0, 1], a tie between two classes worth a half; 0 without gold."""
+        right = self.vote.gather(-1, self.labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return torch.where(self.labels >= 0, right, torch.zeros_like(right))
+
+    @property
+    def vote_accuracy(self) -> Interval | None:
+        """Over the items of `voted`, with Wilson's interval."""
+        return wilson(float(self.vote_right[self.voted].sum()), int(self.voted.sum()))
+
+
+def panel(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str], labels: Tensor) -> Panel | None:
+    """Bring teachers together on items (B,) with gold (B,) long, -1 unknown; None where there is no teacher."""
+    if not evidence or not ids:
+        return None
+    stacked = stack(evidence, space, ids)
+    claims = final_claims(stacked)
+    return Panel(stacked.sources, claims, labels, tuple(judge(stacked, labels)), majority_vote(claims, len(space)))
+
+
+def judging_gold(gold: Gold | None, ids: Sequence[str]) -> Tensor:
+    """Gold that may judge teachers, on some items: (B,) long, -1 elsewhere.
+
+    The part reserved for judging where there is one, else all gold; never an item that a prompt quotes.
+    """
+    known: Mapping[str, int] = {}
+    if gold is not None:
+        part = gold.part("judge") if "judge" in gold.reserve else gold
+        quoted = set(gold.part("prompt").ids) if "prompt" in gold.reserve else set()
+        known = {item: label for item, label in zip(part.ids, part.labels.tolist(), strict=True) if item not in quoted}
+    return torch.tensor([known.get(item, -1) for item in ids], dtype=torch.long)

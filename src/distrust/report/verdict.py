@@ -1,0 +1,153 @@
+"""The student against everybody else, and the one sentence that says how it went.
+
+Knows which comparisons are fair: item by item where both were measured on the same items, interval against interval
+where not, and says which. Knows nothing of pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from distrust.evaluate import Difference, Interval, paired_difference, unpaired_difference
+from distrust.report.facts import Facts
+from distrust.report.panel import Panel
+from distrust.report.text import count, percent
+
+STUDENT = "student"
+_WORDS = {"above": "above", "within noise": "within noise of", "below": "below"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The best teacher, and where it was judged."""
+
+    name: str
+    row: int
+    accuracy: Interval
+    panel: Panel
+
+
+def verdicts(facts: Facts, accuracies: Mapping[str, Interval], pool: Panel | None, test: Panel | None) -> dict[str, Any]:
+    """Compare the student's accuracy on the test items with each rival; empty without a test or a student.
+
+    Args:
+        accuracies: of each of the facts' predictors on the test items.
+
+    Returns:
+        By rival (``best_teacher``, ``majority_vote``, and each other predictor such as ``gold_only``): its name, its
+        accuracy, the difference student minus rival, the verdict, whether it is paired, and on how many items.
+    """
+    if facts.test_labels is None or STUDENT not in facts.predictions:
+        return {}
+    right = {name: (chance.argmax(-1) == facts.test_labels).double() for name, chance in facts.predictions.items()}
+    student = accuracies[STUDENT]
+    found: dict[str, Any] = {}
+    rival = best_teacher(pool, test)
+    if rival is not None:
+        found["best_teacher"] = _against_teacher(rival, right[STUDENT], student, test)
+    vote = _against_vote(pool, test, right[STUDENT], student)
+    if vote is not None:
+        found["majority_vote"] = vote
+    for name, mine in right.items():
+        if name != STUDENT:
+            found[key(name)] = _entry(name, accuracies[name], paired_difference(right[STUDENT], mine))
+    return found
+
+
+def key(name: str) -> str:
+    """A predictor's name as a key: ``gold-only`` is ``gold_only``."""
+    return name.replace("-", "_")
+
+
+def best_teacher(pool: Panel | None, test: Panel | None) -> Rival | None:
+    """The teacher whose accuracy is surely highest: judged on test where it was asked there, else on the pool's gold.
+
+    "Surely": by the lower end of its interval, so that three lucky answers do not make a best teacher.
+    """
+    rivals: dict[str, Rival] = {}
+    for one in (test, pool):
+        for row, judged in enumerate(one.judgements if one else ()):
+            if judged.accuracy is not None and judged.source not in rivals:
+                assert one is not None
+                rivals[judged.source] = Rival(judged.source, row, judged.accuracy, one)
+    return max(rivals.values(), key=lambda rival: rival.accuracy.low, default=None)
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """The run in one sentence, from its metrics."""
+    student = (found["test"] or {}).get(STUDENT)
+    if student is None:
+        return _without_student(found)
+    accuracy = student["accuracy"]
+    said = f"The student is right on {percent(accuracy['value'])} {bracket(accuracy)} of the test items"
+    rivals: dict[str, list[str]] = {}
+    for name, one in found["verdicts"].items():
+        rivals.setdefault(one["verdict"], []).append(f"{_who(name, one)} ({percent(one['accuracy']['value'])})")
+    if not rivals:
+        return f"{said}; there is nothing to compare it with."
+    groups = [f"{_WORDS[verdict]} {_listed(rivals[verdict])}" for verdict in _WORDS if verdict in rivals]
+    return f"{said}, {', but '.join(groups)}."
+
+
+def bracket(interval: dict[str, float]) -> str:
+    """An interval of shares as "[72, 76]"."""
+    return f"[{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]"
+
+
+def _who(name: str, one: dict[str, Any]) -> str:
+    if name == "best_teacher":
+        return "its teacher" if one["alone"] else "its best teacher"
+    return "the majority vote of its teachers" if name == "majority_vote" else f"the {one['name']} student"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _without_student(found: dict[str, Any]) -> str:
+    judged = {name: one["accuracy"] for name, one in found["teachers"].items() if one["accuracy"]}
+    missing = "No student was tested" if found["test"] else "There is no test set, so nobody knows how good the student is"
+    if not judged:
+        return f"{missing}, and no gold that could judge the teachers."
+    best = max(judged, key=lambda name: float(judged[name]["low"]))
+    items = found["teachers"][best]["judged"]
+    who = f"the best teacher, {best}," if len(found["teachers"]) > 1 else f"the teacher, {best},"
+    right = f"{percent(judged[best]['value'])} {bracket(judged[best])}"
+    return f"{missing}; {who} is right on {right} of the {count(items)} gold items it answered."
+
+
+def _against_teacher(rival: Rival, right: Tensor, student: Interval, test: Panel | None) -> dict[str, Any]:
+    alone = len(rival.panel.names) == 1
+    if rival.panel is not test:
+        return _entry(rival.name, rival.accuracy, unpaired_difference(student, rival.accuracy), alone)
+    claims = rival.panel.claims[rival.row]
+    spoke = claims >= 0
+    theirs = (claims == rival.panel.labels).double()
+    return _entry(rival.name, rival.accuracy, paired_difference(right[spoke], theirs[spoke]), alone)
+
+
+def _against_vote(pool: Panel | None, test: Panel | None, right: Tensor, student: Interval) -> dict[str, Any] | None:
+    if pool is None or len(pool.names) < 2:
+        return None
+    if test is not None and set(test.names) == set(pool.names) and test.vote_accuracy is not None:
+        theirs = test.vote_right[test.voted].double()
+        return _entry("majority vote", test.vote_accuracy, paired_difference(right[test.voted], theirs))
+    if pool.vote_accuracy is None:
+        return None
+    return _entry("majority vote", pool.vote_accuracy, unpaired_difference(student, pool.vote_accuracy))
+
+
+def _entry(name: str, accuracy: Interval, difference: Difference, alone: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "accuracy": accuracy,
+        "difference": Interval(difference.value, difference.low, difference.high),
+        "verdict": difference.verdict,
+        "paired": difference.items is not None,
+        "items": difference.items,
+        "alone": alone,
+    }
