@@ -45,6 +45,9 @@ class Items:
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.ids):
             raise DataError(f"There are {len(self.ids)} ids but {len(self.inputs)} inputs; each item has one of both.")
+        for name, values in self.columns.items():
+            if len(values) != len(self.ids):
+                raise DataError(f"The column {name!r} has {len(values)} values for {len(self.ids)} items.")
         if len(set(self.ids)) < len(self.ids):
             twice = next(item for item, count in Counter(self.ids).items() if count > 1)
             raise DataError(f"The id {twice!r} stands for two items; ids are unique.")
@@ -123,16 +126,17 @@ def load_items(
     table = load_table(path, split=split)
     if limit is not None:
         table = {name: values[:limit] for name, values in table.items()}
-    texts = [_clean(value) for value in column(table, text, path)]
-    pairs = None if text_pair is None else [_clean(value) for value in column(table, text_pair, path)]
-    inputs: list[Any] = texts if pairs is None else list(zip(texts, pairs, strict=True))
-    if not inputs:
+    if not any(table.values()):
         raise DataError(f"{path} has no rows.")
+    texts = _texts(table, text, path)
+    inputs: list[Any] = texts if text_pair is None else list(zip(texts, _texts(table, text_pair, path), strict=True))
     if id is None:
         ids = _number([content_id(_join(one)) for one in inputs])
         keep = list(range(len(ids)))
     else:
-        ids = [str(value) for value in column(table, id, path)]
+        ids = _texts(table, id, path)
+        if "" in ids:
+            raise DataError(f"{path}, row {ids.index('') + 1} has no id in {id!r}; give each item one, or leave out `id`.")
         keep = _once(ids, table, path)
     columns = {name: [values[row] for row in keep] for name, values in table.items()}
     return Items(tuple(ids[row] for row in keep), tuple(inputs[row] for row in keep), columns)
@@ -185,11 +189,16 @@ def _read_csv(file: Path) -> dict[str, list[Any]]:
         if not header:
             raise DataError(f"{file} is empty; its first line names the columns.")
         rows = []
-        for number, row in enumerate(reader, start=2):
+        for row in reader:
             if row and len(row) != len(header):
-                raise DataError(f"{file}, row {number}: {len(row)} fields, but the header names {len(header)} columns.")
+                raise DataError(
+                    f"{file}, line {reader.line_num}: {len(row)} fields, but the header names {len(header)} columns."
+                )
             if row:
                 rows.append(row)
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{file} names the column {twice!r} twice; column names are unique.")
     return {name: [row[position] for row in rows] for position, name in enumerate(header)}
 
 
@@ -201,7 +210,7 @@ def _read_json_lines(file: Path) -> dict[str, list[Any]]:
         rows = json.loads(text)
     else:
         rows = []
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):  # splitlines would cut strings at U+2028
             if line.strip():
                 try:
                     rows.append(json.loads(line))
@@ -235,7 +244,7 @@ def _once(ids: list[str], table: dict[str, list[Any]], path: str) -> list[int]:
     first: dict[str, int] = {}
     for row, item in enumerate(ids):
         seen = first.setdefault(item, row)
-        differing = next((name for name, values in table.items() if values[seen] != values[row]), None)
+        differing = next((name for name, values in table.items() if not _same(values[seen], values[row])), None)
         if differing is not None:
             raise DataError(
                 f"{path}: the id {item!r} stands in rows {seen + 1} and {row + 1} with different {differing!r}; "
@@ -253,8 +262,20 @@ def _number(ids: list[str]) -> list[str]:
     return numbered
 
 
-def _clean(value: Any) -> str:
-    return "" if value is None else str(value)
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) or bool(one != one and other != other)  # NaN is the same missing value as NaN
+
+
+def _texts(table: dict[str, list[Any]], name: str, path: str) -> list[str]:
+    """A column as texts, a missing value as an empty one. Raises DataError for what no tokenizer or file can take."""
+    texts = ["" if value is None else str(value) for value in column(table, name, path)]
+    for row, text in enumerate(texts, start=1):
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise DataError(f"{path}, row {row}: {name!r} holds half a surrogate pair, which is no text.") from None
+    return texts
 
 
 def _join(one: Any) -> str:
