@@ -9,12 +9,15 @@ import errno
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from distrust.errors import RunError
+
+_NOT_WRITABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def refusing(path: Path) -> Iterator[None]:
             raise RunError(
                 f"The disk is full while writing {path}; what was finished is kept, so free some space and start again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in _NOT_WRITABLE:
             raise RunError(f"{path} cannot be written: {error.strerror}; choose another output_dir.") from error
         raise
 
@@ -35,7 +38,7 @@ def refusing(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content`, durably: a crash leaves the old file or the new one, never half of one."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     with refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -44,9 +47,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -66,13 +70,18 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON. Raises RunError naming the file where it is damaged."""
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path} is damaged ({error.msg}, line {error.lineno}); delete it and run again.") from error
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise RunError(f"{path} is damaged ({error}); delete it and run again.") from error
 
 
 def fingerprint(*parts: Any) -> str:
-    """A stable 64-digit key of plain values, strings, bytes and tensors; order matters, dict order does not."""
+    """A stable 64-digit key of plain values, strings, bytes and tensors; order matters, dict order does not.
+
+    Raises:
+        TypeError: a value inside a list or dict that is not plain (a set, a tensor, an object): what it prints is not
+            what it is, and may differ in the next process.
+    """
     digest = hashlib.sha256()
     for part in parts:
         for chunk in _chunks(part):
@@ -90,9 +99,15 @@ def _chunks(part: Any) -> Iterator[bytes]:
         yield flat.flatten().view(dtype=_bytes_dtype()).numpy().tobytes() if flat.numel() else b""
     elif isinstance(part, (list, tuple)) and all(isinstance(one, str) for one in part):
         yield f"strings{len(part)}".encode()
-        yield from (one.encode() for one in part)
+        yield from (one.encode(errors="surrogatepass") for one in part)
     else:
-        yield json.dumps(part, sort_keys=True, ensure_ascii=False, default=str).encode()
+        yield json.dumps(part, sort_keys=True, default=_plain).encode()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} has no stable fingerprint; give plain values")
 
 
 def _bytes_dtype() -> Any:
