@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from distrust.errors import BudgetError
 from distrust.recipe import Budget, Price
 
+NO_CAP = Budget()
 ROUNDING = 1e-9  # relative; a hundred calls at 0.01 fill a cap of 1.00 although their float sum is a hair above
 
 
@@ -115,6 +116,8 @@ class Accounts:
                 (f"teachers.{teacher}.budget", own, [teacher]),
                 ("budget", total, list(self.settled.keys() | self.reserved.keys() | {teacher})),
             ):
+                if cap == NO_CAP:
+                    continue
                 spent, open_ = self._sum(self.settled, names), self._sum(self.reserved, names)
                 if cap.money is not None and spent.unpriced + open_.unpriced:
                     raise BudgetError(

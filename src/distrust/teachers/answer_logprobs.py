@@ -10,14 +10,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+SHARED = 0.01  # of the mass on tokens that begin several labels: too little to matter
 FIRST = tuple[str, list[tuple[str, float]]]  # the token that was chosen, and the most likely ones with log-probabilities
 
 
 def label_logprobs(served: str | None, answers: Sequence[str], claim: int) -> list[float] | None:
     """Log-probabilities of the labels from the first token of an answer, or None where they cannot be read off.
 
-    A label has the mass of the tokens it alone begins with (" pos", "Pos"). Mass that several labels share, or a first
-    token that does not lead to the claimed label ("The label is ..."), means None. A label that none of the served
+    A label has the mass of the tokens it alone begins with (" pos", "Pos"). Where several labels share more than a
+    hundredth of the mass, or the first token does not lead to the claimed label ("The label is ..."), it is None. A label that none of the served
     tokens begins gets an even share of the mass left, and at most the least mass served: an upper bound, not zero.
 
     Args:
@@ -31,13 +32,15 @@ def label_logprobs(served: str | None, answers: Sequence[str], claim: int) -> li
     chosen, top = first
     if _begun(chosen, answers) != [claim] or not top:
         return None
-    mass = [0.0] * len(answers)
+    mass, shared = [0.0] * len(answers), 0.0
     for token, logp in top:
         begun = _begun(token, answers)
-        if len(begun) > 1:
-            return None
-        if begun:
+        if len(begun) == 1:
             mass[begun[0]] += math.exp(logp)
+        elif begun:
+            shared += math.exp(logp)
+    if shared > SHARED:
+        return None
     served_mass = sum(math.exp(logp) for _, logp in top)
     unseen = sum(one == 0.0 for one in mass)
     least = math.exp(min(logp for _, logp in top))

@@ -59,7 +59,7 @@ class Client:
         self._model = recipe.model
         self._url = base + ("/chat/completions" if recipe.api == "chat" else "/completions")
         self._models = base + "/models"
-        self._headers = {"Content-Type": "application/json", "User-Agent": f"distrust/{__version__}"}
+        self._headers = {"User-Agent": f"distrust/{__version__}"}
         if recipe.api_key is not None:
             key = expand(recipe.api_key, secret=True)
             if not key.isprintable() or not key.isascii():
@@ -90,7 +90,8 @@ class Client:
         assert self._session is not None
         try:
             # a redirect would carry the prompt and turn POST into GET: shown, not followed
-            async with self._session.post(self._url, data=json.dumps(body), allow_redirects=False) as response:
+            data = aiohttp.BytesPayload(json.dumps(body).encode(), content_type="application/json")
+            async with self._session.post(self._url, data=data, allow_redirects=False) as response:
                 content = await _read(response)
                 return self._judge(response, content)
         except aiohttp.ClientConnectorError as error:
