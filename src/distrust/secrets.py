@@ -45,6 +45,6 @@ def show(text: str, limit: int = 200) -> str:
 
     For errors, notes and terminals. Stored answers keep their raw text; a page escapes HTML besides.
     """
-    line = " ".join(redact(text[: 8 * limit]).split())
+    line = " ".join(redact(text)[: 8 * limit].split())  # struck out before cut: half a secret is one too
     inert = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
     return inert if len(inert) <= limit else inert[: limit - 1] + "…"
