@@ -6,6 +6,7 @@ part of the recipe as plain values. `docs/recipe.md` is generated from the descr
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from distrust.errors import RecipeError, nearest
 class Strict(BaseModel):
     """A part of a recipe: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Source(Strict):
@@ -50,7 +51,7 @@ class GoldRecipe(Strict):
     label: str = Field("label", description="label column of `path`")
     size: int | None = Field(None, gt=0, description="use only so many, drawn at random with `seed`")
     seed: int | None = Field(None, description="seed of that draw; default: the recipe's seed")
-    reserve: dict[str, int] = Field(
+    reserve: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="items that one purpose owns alone, e.g. `{prompt: 8, stop: 20}`"
     )
 
@@ -81,7 +82,7 @@ class Recorded(Strict):
     """Past answers: a column of the pool, or a file joined by item id."""
 
     kind: Literal["recorded"]
-    name: str
+    name: str = Field(min_length=1)
     column: str = Field("label", description="column of the answers, in the pool or in `path`")
     path: str | None = Field(None, description="file or hub data set of past answers; default: the pool itself")
     id: str | None = Field(None, description="id column of `path`; default: joined by text")
@@ -96,7 +97,7 @@ class Classifier(Strict):
     """A local transformers sequence classifier."""
 
     kind: Literal["classifier"]
-    name: str
+    name: str = Field(min_length=1)
     model: str = Field(description="folder or hub id")
     adapter: str | None = Field(None, description="folder or hub id of a PEFT adapter on top of it")
     labels: dict[str, str] = Field(default_factory=dict, description="its label (`LABEL_0`): the task's label")
@@ -121,7 +122,7 @@ class Endpoint(Strict):
     """Any OpenAI-compatible server."""
 
     kind: Literal["endpoint"]
-    name: str
+    name: str = Field(min_length=1)
     base_url: str = Field(description="up to and including `/v1`")
     model: str
     api: Literal["chat", "completions"] = "chat"
@@ -155,7 +156,7 @@ class Endpoint(Strict):
 
     @model_validator(mode="after")
     def _key_is_a_name(self) -> Endpoint:
-        if self.api_key is not None and not (self.api_key.startswith("${") and self.api_key.endswith("}")):
+        if self.api_key is not None and not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", self.api_key):
             raise ValueError("api_key must be the name of an environment variable, written ${NAME}, not a key")
         return self
 
@@ -260,9 +261,11 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         near = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         raise RecipeError(f"There is no recipe {path}; {nearest(file.name, near, say='the folder has')}.")
     try:
-        raw = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is no YAML: {' '.join(str(error).split())[:200]}.") from error
+        raw = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path} is no text in UTF-8.") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is no YAML{_reason(error)}.") from None
     if not isinstance(raw, dict):
         raise RecipeError(f"{path} holds no keys; a recipe starts with `data:`.")
     for override in overrides or []:
@@ -275,7 +278,7 @@ def parse_recipe(raw: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise RecipeError(_sentence(raw, error)) from None  # pydantic's own text would quote the values
+        raise RecipeError(sentence(error)) from None  # pydantic's own text would quote the values
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -283,9 +286,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
     if not separator or not dotted:
         raise RecipeError(f"--set takes key=value, such as train.num_train_epochs=3; got {override!r}.")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {dotted}: {text!r} is no YAML value.") from error
+        raise RecipeError(f"--set {dotted}: what follows = is no YAML value{_reason(error)}.") from None
     *path, last = dotted.split(".")
     place: Any = raw
     for key in path:
@@ -305,27 +308,56 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 
 def _position(place: list[Any], key: str, dotted: str) -> int:
-    if not key.isdigit() or int(key) >= len(place):
+    if not key.isdecimal() or int(key) >= len(place):
         raise RecipeError(f"--set {dotted}: {key!r} is no position in a list of {len(place)}; the first is 0.")
     return int(key)
 
 
-def _sentence(raw: dict[str, Any], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; the last one would win otherwise."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the line itself: it may hold a key."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    return (f": {problem}" if problem else "") + (f", line {mark.line + 1}" if mark else "")
+
+
+def sentence(error: ValidationError, model: type[Strict] = Recipe, under: str = "") -> str:
+    """What is wrong first, in one sentence: `model` was checked, which stands in the recipe `under` a key."""
+    errors = error.errors(include_url=False, include_input=False)
+    unknown = (one for one in errors if one["type"] == "extra_forbidden")
+    first = next(unknown, errors[0])  # where a key is misspelt, the right one is missing too: say the cause
     where = [str(part) for part in first["loc"] if part not in KINDS]
-    key = ".".join(where)
+    key = ".".join([under, *where] if under else where)
     kind = first["type"]
     if kind == "extra_forbidden":
-        legal = _legal_keys(raw, first["loc"][:-1])
-        return f"The recipe has an unknown key {key!r}; {nearest(where[-1], legal)}."
+        return f"The recipe has an unknown key {key!r}; {nearest(where[-1], _legal_keys(model, first['loc'][:-1]))}."
     if kind == "missing":
         return f"The recipe lacks the key {key!r}."
-    message = first["msg"].removeprefix("Value error, ")
-    return f"The recipe's {key or 'keys'}: {message[0].lower()}{message[1:]}."
+    if kind == "union_tag_invalid":
+        tag = first["ctx"]["tag"]
+        return f"The recipe's {key} has an unknown kind {tag!r}; {nearest(tag, _kinds(where))}."
+    if kind == "union_tag_not_found":
+        return f"The recipe's {key} lacks the key 'kind'; legal are {', '.join(_kinds(where))}."
+    message = PLAIN.get(kind, first["msg"].removeprefix("Value error, "))
+    place = f"recipe's {key}" if key else "recipe"
+    return f"The {place}: {message[0].lower()}{message[1:]}."
 
 
-def _legal_keys(raw: dict[str, Any], where: tuple[int | str, ...]) -> list[str]:
-    model: Any = Recipe
+def _kinds(where: list[str]) -> dict[str, type[Strict]]:
+    return TEACHERS if where[0] == "teachers" else STUDENTS
+
+
+def _legal_keys(root: type[Strict], where: tuple[int | str, ...]) -> list[str]:
+    model: Any = root
     for part in where:
         if part in KINDS:
             model = KINDS[str(part)]
@@ -336,10 +368,21 @@ def _legal_keys(raw: dict[str, Any], where: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-KINDS: dict[str, type[Strict]] = {
-    "recorded": Recorded,
-    "classifier": Classifier,
-    "endpoint": Endpoint,
-    "ngram": NgramStudent,
-    "transformer": TransformerStudent,
+TEACHERS: dict[str, type[Strict]] = {"recorded": Recorded, "classifier": Classifier, "endpoint": Endpoint}
+STUDENTS: dict[str, type[Strict]] = {"ngram": NgramStudent, "transformer": TransformerStudent}
+KINDS = TEACHERS | STUDENTS
+PLAIN = {  # pydantic's words where they are those of a programmer
+    "string_type": "must be text; put it in quotes",
+    "model_type": "must hold keys, each with a value",
+    "model_attributes_type": "must hold keys, each with a value",
+    "dict_type": "must hold keys, each with a value",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
 }
