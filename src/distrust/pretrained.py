@@ -80,9 +80,22 @@ def load_tokenizer(where: str, *, revision: str | None = None, trust_remote_code
     check_folder(where)
     with _loading(where, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision or "main", trust_remote_code=trust_remote_code)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes of a folder without tokenizer files
+        raise DataError(f"{where} holds no tokenizer; save one there, or its model reads every word as unknown.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+def pair(model: Any, tokenizer: Any) -> None:
+    """Let a model pad as its tokenizer does. Raises DataError for more tokens than the model has embeddings."""
+    known = getattr(model.config, "vocab_size", None)
+    if known is not None and len(tokenizer) > known:
+        raise DataError(
+            f"The tokenizer has {len(tokenizer)} tokens but the model knows {known}; they do not belong together."
+        )
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def check_folder(where: str) -> Path | None:

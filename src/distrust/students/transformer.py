@@ -22,6 +22,7 @@ from distrust.pretrained import (
     accepted_inputs,
     load_classifier,
     load_tokenizer,
+    pair,
     quiet,
     token_limit,
     tokenise,
@@ -103,7 +104,7 @@ def build(options: recipe.TransformerStudent, space: LabelSpace, seed: int, pool
             where, revision=options.revision, num_labels=len(space), ignore_mismatched_sizes=True, **names
         )
     notes = _check_start(where, model, report)
-    tokenizer = load_tokenizer(expand(options.tokenizer) if options.tokenizer else where, revision=options.revision)
+    tokenizer = _given_tokenizer(options) or load_tokenizer(where, revision=options.revision)
     rate = RATES["head" if options.freeze_encoder else "pretrained"]
     return _student(model, tokenizer, space, _max_length(options, model, tokenizer), options.freeze_encoder, rate, notes)
 
@@ -129,8 +130,8 @@ def _student(
     key: str | None = None,
 ) -> TransformerStudent:
     tokenizer.model_max_length = max_length  # saved with it, so that its users cut texts where training did
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.problem_type = "single_label_classification"  # or its users' pipelines would show sigmoids, not softmax
+    pair(model, tokenizer)
     own = key or fingerprint("transformer", space.names, weights_key(model), tokenizer_key(tokenizer), max_length, freeze)
     encoder = FrozenEncoder(model, tokenizer) if freeze else None
     return TransformerStudent(own, space, model, rate, notes, tokenizer, max_length, encoder)
@@ -143,10 +144,7 @@ def _from_scratch(options: recipe.TransformerStudent, space: LabelSpace, seed: i
         raise RecipeError("A frozen encoder needs trained weights; give the student a `model`, or leave out freeze_encoder.")
     raw = dict(options.config or {})
     kind = _check_config(raw)
-    if options.tokenizer:
-        tokenizer = load_tokenizer(expand(options.tokenizer), revision=options.revision)
-    else:
-        tokenizer = train_tokenizer(pool, kind, options.vocabulary)
+    tokenizer = _given_tokenizer(options) or train_tokenizer(pool, kind, options.vocabulary)
     config = _config(kind, raw, tokenizer, space)
     try:
         with seeded(seed), quiet():
@@ -155,6 +153,10 @@ def _from_scratch(options: recipe.TransformerStudent, space: LabelSpace, seed: i
         raise RecipeError(f"The student's config makes no {kind}: {show(str(error))}.") from error
     limit = _max_length(options, model, tokenizer)
     return _student(model, tokenizer, space, limit, False, RATES["scratch"], ())
+
+
+def _given_tokenizer(options: recipe.TransformerStudent) -> Any | None:
+    return load_tokenizer(expand(options.tokenizer)) if options.tokenizer else None
 
 
 def _check_config(raw: dict[str, Any]) -> str:

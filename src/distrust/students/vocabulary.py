@@ -13,8 +13,8 @@ from torch import Tensor
 from distrust.data import Items
 from distrust.errors import DataError, RecipeError
 
-# Models that came with BERT's WordPiece; every other kind gets byte-level BPE with RoBERTa's special tokens.
-WORDPIECE = frozenset(
+# Kinds that came with BERT's special tokens, segments and lower case; every other kind gets RoBERTa's tokens.
+LIKE_BERT = frozenset(
     {"bert", "distilbert", "electra", "mobilebert", "convbert", "squeezebert", "funnel", "layoutlm", "roformer"}
 )
 BERT = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
@@ -23,67 +23,43 @@ BYTES = 256
 
 
 def train_tokenizer(pool: Items, kind: str, vocabulary: int) -> Any:
-    """A fast tokenizer of at most `vocabulary` tokens; the same texts give the same tokens.
+    """A fast byte-level BPE tokenizer of at most `vocabulary` tokens; the same texts give the same tokens, bit for bit.
+
+    Not WordPiece: its trainer numbers letters in an order that changes from one call to the next.
 
     Raises:
-        RecipeError: no text, or a vocabulary too small for the alphabet.
+        RecipeError: no text, or a vocabulary without room for the 256 bytes.
         DataError: items that are tensors.
     """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    wordpiece = kind in WORDPIECE
-    special = BERT if wordpiece else ROBERTA
-    smallest = len(set(special.values())) + (2 if wordpiece else BYTES)
-    if vocabulary < smallest:
-        raise RecipeError(
-            f"The student's vocabulary of {vocabulary} is too small; a {kind} needs at least {smallest} tokens."
-        )
+    like_bert = kind in LIKE_BERT
+    special = BERT if like_bert else ROBERTA
+    tokens = list(dict.fromkeys(special.values()))
+    if vocabulary < len(tokens) + BYTES:
+        least = len(tokens) + BYTES
+        raise RecipeError(f"The student's vocabulary of {vocabulary} is too small; a {kind} needs at least {least} tokens.")
     if not any(one.strip() for one in _flat(pool)):
         raise RecipeError("There is no text to train the student's tokenizer on; give it a `tokenizer` or texts.")
-    trained = _wordpiece(pool, vocabulary) if wordpiece else _byte_pairs(pool, vocabulary)
-    names = {f"{role}_token": token for role, token in special.items()}
-    inputs = ["input_ids", "token_type_ids", "attention_mask"] if wordpiece else ["input_ids", "attention_mask"]
-    return PreTrainedTokenizerFast(tokenizer_object=trained, model_input_names=inputs, **names)
-
-
-def _wordpiece(pool: Items, vocabulary: int) -> Any:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
-    special = list(BERT.values())
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    room = vocabulary - len(special)  # a letter takes two places: at the start of a word, and inside
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=special, limit_alphabet=min(1000, room // 2), show_progress=False
-    )
-    tokenizer.train_from_iterator(_flat(pool), trainer)
-    pieces = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=pieces
-    )
-    return tokenizer
-
-
-def _byte_pairs(pool: Items, vocabulary: int) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer: Any = Tokenizer(models.BPE())
+    if like_bert:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=list(dict.fromkeys(ROBERTA.values())),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(
+        _flat(pool),
+        trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=tokens, initial_alphabet=alphabet, show_progress=False),
     )
-    tokenizer.train_from_iterator(_flat(pool), trainer)
-    pieces = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=pieces
+    single, pair = (
+        ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1") if like_bert else ("<s> $A </s>", "<s> $A </s> </s> $B </s>")
     )
-    return tokenizer
+    used = [(special[role], tokenizer.token_to_id(special[role])) for role in ("cls", "sep")]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=used)
+    reads = ["input_ids", "token_type_ids", "attention_mask"] if like_bert else ["input_ids", "attention_mask"]
+    names = {f"{role}_token": token for role, token in special.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=reads, **names)
 
 
 def _flat(pool: Items) -> Iterator[str]:

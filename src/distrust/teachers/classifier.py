@@ -26,6 +26,7 @@ from distrust.pretrained import (
     check_folder,
     load_classifier,
     load_tokenizer,
+    pair,
     quiet,
     token_limit,
     tokenise,
@@ -254,8 +255,7 @@ def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
             "(a checkpoint of a sequence classifier)."
         )
     tokenizer = load_tokenizer(where, revision=options.revision, trust_remote_code=options.trust_remote_code)
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    pair(model, tokenizer)
     return model, tokenizer, untrained
 
 
