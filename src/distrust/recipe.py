@@ -59,9 +59,9 @@ class GoldRecipe(Strict):
 class Price(Strict):
     """What a teacher costs, in any one currency; a price that is left out is unknown, never 0."""
 
-    per_call: float | None = Field(None, ge=0)
-    per_million_prompt_tokens: float | None = Field(None, ge=0)
-    per_million_completion_tokens: float | None = Field(None, ge=0)
+    per_call: float | None = Field(None, ge=0, description="for one request, whatever its length")
+    per_million_prompt_tokens: float | None = Field(None, ge=0, description="for what is sent")
+    per_million_completion_tokens: float | None = Field(None, ge=0, description="for what is answered")
 
     @property
     def known(self) -> bool:
@@ -73,7 +73,7 @@ class Price(Strict):
 class Budget(Strict):
     """Caps on what is bought; one that is left out is no cap. Reaching a cap is a normal end of buying."""
 
-    calls: int | None = Field(None, ge=0)
+    calls: int | None = Field(None, ge=0, description="requests, failed ones included")
     tokens: int | None = Field(None, ge=0, description="prompt and completion tokens together")
     money: float | None = Field(None, ge=0, description="in the currency of the prices")
 
@@ -82,7 +82,7 @@ class Recorded(Strict):
     """Past answers: a column of the pool, or a file joined by item id."""
 
     kind: Literal["recorded"]
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what the report and the ledger call it")
     column: str = Field("label", description="column of the answers, in the pool or in `path`")
     path: str | None = Field(None, description="file or hub data set of past answers; default: the pool itself")
     id: str | None = Field(None, description="id column of `path`; default: joined by text")
@@ -97,13 +97,13 @@ class Classifier(Strict):
     """A local transformers sequence classifier."""
 
     kind: Literal["classifier"]
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what the report and the ledger call it")
     model: str = Field(description="folder or hub id")
     adapter: str | None = Field(None, description="folder or hub id of a PEFT adapter on top of it")
     labels: dict[str, str] = Field(default_factory=dict, description="its label (`LABEL_0`): the task's label")
-    revision: str | None = None
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
     max_length: int | None = Field(None, gt=0, description="tokens kept of an item; default: the model's own limit")
-    batch_size: int = Field(32, gt=0)
+    batch_size: int = Field(32, gt=0, description="items asked at once")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
     price: Price = Price(per_call=0)
 
@@ -122,10 +122,10 @@ class Endpoint(Strict):
     """Any OpenAI-compatible server."""
 
     kind: Literal["endpoint"]
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what the report and the ledger call it")
     base_url: str = Field(description="up to and including `/v1`")
-    model: str
-    api: Literal["chat", "completions"] = "chat"
+    model: str = Field(description="the server's name of the model")
+    api: Literal["chat", "completions"] = Field("chat", description="which of the two endpoints the server is asked at")
     api_key: str | None = Field(None, description="`${NAME}` of the environment variable; a key itself is refused")
     prompt: str = Field(
         "Classify the text as one of: {labels}.\n\n{examples}Text: {text}\nLabel:",
@@ -135,11 +135,11 @@ class Endpoint(Strict):
     system: str | None = Field(None, description="system message, for chat")
     few_shot: int = Field(0, ge=0, description="gold items quoted in the prompt; they are reserved and never judge")
     samples: int = Field(1, gt=0, description="answers per item")
-    temperature: float = Field(0.0, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
+    temperature: float = Field(0.0, ge=0, description="of sampling; 0 is greedy")
+    top_p: float | None = Field(None, gt=0, le=1, description="nucleus sampling; default: the server's")
     max_tokens: int | None = Field(None, gt=0, description="longest answer; required with a money or token cap")
     seed: int | None = Field(None, description="sent with each request; sample k gets seed + k")
-    stop: list[str] = Field(default_factory=list)
+    stop: list[str] = Field(default_factory=list, description="texts that end an answer")
     structured: Literal["none", "choice", "json"] = Field(
         "none", description="constrain the answer where served: `choice` (guided), `json` (a schema with the labels)"
     )
@@ -148,7 +148,7 @@ class Endpoint(Strict):
     parse: Parse = Parse()
     labels: dict[str, str] = Field(default_factory=dict, description="other spellings of a label: the task's label")
     concurrency: int = Field(16, gt=0, description="requests in flight")
-    requests_per_minute: float | None = Field(None, gt=0)
+    requests_per_minute: float | None = Field(None, gt=0, description="rate limit; default: none")
     timeout: float = Field(60, gt=0, description="seconds for one request")
     retries: int = Field(6, ge=0, description="tries after the first, on 408, 409, 429, 5xx and broken connections")
     price: Price = Price()
@@ -168,11 +168,11 @@ class NgramStudent(Strict):
     """Hashed word and character n-grams in an embedding bag; needs no download."""
 
     kind: Literal["ngram"] = "ngram"
-    buckets: int = Field(2**18, gt=0, description="size of the hash table")
-    dimension: int = Field(64, gt=0, description="width of the embedding")
+    buckets: int = Field(2**17, gt=0, description="size of the hash table")
+    dimension: int = Field(32, gt=0, description="width of the embedding")
     words: int = Field(2, ge=0, description="word n-grams up to this length")
-    characters: tuple[int, int] | None = Field((3, 4), description="character n-grams of these lengths, or null")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    characters: tuple[int, int] | None = Field((4, 4), description="shortest and longest character n-gram, or null")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the embedding")
 
 
 class TransformerStudent(Strict):
@@ -186,8 +186,8 @@ class TransformerStudent(Strict):
     tokenizer: str | None = Field(None, description="folder or hub id; default: the model's own")
     vocabulary: int = Field(8000, gt=0, description="size of a tokenizer trained on the pool")
     freeze_encoder: bool = Field(False, description="train only the classification head")
-    revision: str | None = None
-    max_length: int = Field(256, gt=0)
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
+    max_length: int = Field(256, gt=0, description="tokens kept of an item")
 
     @model_validator(mode="after")
     def _one_origin(self) -> TransformerStudent:
@@ -202,27 +202,27 @@ StudentRecipe = Annotated[NgramStudent | TransformerStudent, Field(discriminator
 class Train(Strict):
     """The loop, in the words of transformers' TrainingArguments."""
 
-    num_train_epochs: int = Field(10, gt=0)
-    per_device_train_batch_size: int = Field(32, gt=0)
-    per_device_eval_batch_size: int = Field(256, gt=0)
+    num_train_epochs: int = Field(10, gt=0, description="passes over the training items")
+    per_device_train_batch_size: int = Field(32, gt=0, description="items in a step")
+    per_device_eval_batch_size: int = Field(256, gt=0, description="items at once when only asking")
     learning_rate: float | None = Field(None, gt=0, description="default: the student's own")
-    weight_decay: float = Field(0.0, ge=0)
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_ratio: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field("linear", description="after the warm-up")
+    warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the steps in which the rate rises")
     max_grad_norm: float | None = Field(1.0, gt=0, description="clip the gradient's norm; null: do not")
-    gradient_accumulation_steps: int = Field(1, gt=0)
+    gradient_accumulation_steps: int = Field(1, gt=0, description="batches to one step")
     bf16: bool = Field(False, description="mixed precision, through accelerate")
     early_stopping_patience: int | None = Field(
         None, gt=0, description="stop after so many epochs without gain on validation or on the gold part `stop`"
     )
-    save_seconds: float = Field(30, ge=0, description="at most so long between checkpoints inside a fit")
+    save_seconds: float = Field(30, ge=0, description="so long between checkpoints of a fit; a kill loses no more")
 
 
 class Method(Strict):
     """Which method, and its options; `distrust methods` lists them."""
 
-    name: str = "distill"
-    options: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field("distill", description="one of those that `distrust methods` lists")
+    options: dict[str, Any] = Field(default_factory=dict, description="the method's own keys")
 
 
 class Recipe(Strict):
@@ -231,14 +231,14 @@ class Recipe(Strict):
     data: Data
     labels: list[str] | None = Field(None, description="the classes, in order; default: those of gold and teachers")
     gold: GoldRecipe | None = None
-    teachers: list[TeacherRecipe] = Field(default_factory=list)
-    student: StudentRecipe = NgramStudent()
+    teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
+    student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
     method: Method = Method()
     train: Train = Train()
     budget: Budget = Field(Budget(), description="caps over all teachers together")
-    seed: int = 0
+    seed: int = Field(0, description="of every draw and every initial weight")
     threads: int | None = Field(None, gt=0, description="CPU threads; part of what makes a run repeatable")
-    output_dir: str = "runs/default"
+    output_dir: str = Field("runs/default", description="the run's folder")
     report_to: Literal["none", "tensorboard"] = Field("none", description="metrics are always in metrics.jsonl too")
 
     @model_validator(mode="after")

@@ -1,0 +1,38 @@
+"""docs/recipe.md says what the models say, about every key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from distrust import recipe
+from distrust.reference import recipe_reference
+
+ROOT = Path(__file__).parent.parent
+PARTS = [one for one in vars(recipe).values() if isinstance(one, type) and issubclass(one, recipe.Strict)]
+
+
+def test_the_reference_in_the_docs_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == recipe_reference(), "run `make docs`"
+
+
+def test_every_key_of_every_part_is_in_it_and_explained() -> None:
+    text = recipe_reference()
+    keys = [name for part in PARTS for name in part.model_fields]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.*) \|$", text, flags=re.MULTILINE)
+    assert sorted(key for key, *_ in rows) == sorted(keys)
+    assert [key for key, *cells in rows if not all(cell.strip() for cell in cells)] == []
+
+
+def test_types_bounds_and_defaults_are_in_plain_words() -> None:
+    text = recipe_reference()
+    for row in (
+        "| `top_p` | number (> 0, ≤ 1) | - |",
+        '| `lr_scheduler_type` | `linear` or `cosine` or `constant` | `"linear"` |',
+        "| `characters` | list of 2: whole number | `[3, 4]` |",
+        '| `price` | keys, see below | `{"per_call": 0.0}` |',
+        "| `path` | text | required |",
+    ):
+        assert row in text
+    for word in ("Optional", "Literal", "NoneType", "Undefined", "float", "dict["):
+        assert word not in text
