@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from distrust.data import Items
+from distrust.evidence import Cost, Dense, Evidence
 from distrust.labels import LabelSpace
 
 
@@ -47,3 +49,25 @@ class Student(Protocol):
     def save(self, folder: Path) -> None:
         """Write the student as its users load it, safetensors and plain JSON only."""
         ...
+
+
+def answer(student: Student, items: Items, batch_size: int = 256, name: str = "student") -> Evidence:
+    """A student's answers are evidence too: claims and logits on some items, free of charge.
+
+    Asked in eval mode and without gradient; every module's mode is as before afterwards.
+    """
+    encoded = student.encode(items)
+    modes = {module: module.training for module in student.module.modules()}
+    device = next(student.module.parameters()).device
+    student.module.eval()
+    try:
+        with torch.no_grad():
+            parts = [
+                student.logits({key: value.to(device) for key, value in encoded.batch(rows).items()}).float().cpu()
+                for rows in torch.split(torch.arange(len(items)), batch_size)
+            ]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    logits = torch.cat(parts) if parts else torch.zeros(0, len(student.space))
+    return Evidence(name, items.ids, student.space, logits.argmax(-1)[None], Dense(logits), cost=Cost.free(len(items)))

@@ -1,0 +1,161 @@
+"""From a recipe to a run: the one place where the kinds of teachers and students are chosen.
+
+Knows every room's way in. Knows nothing of what they do once built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from distrust.errors import RunError
+from distrust.files import read_json, write_atomically, write_json
+from distrust.labels import LabelSpace
+from distrust.processes import rank
+from distrust.recipe import Classifier, Endpoint, NgramStudent, Recipe, Recorded, StudentRecipe, TransformerStudent
+from distrust.run import Run
+from distrust.secrets import expand
+from distrust.students import Student
+from distrust.task import Task, load_task
+from distrust.teachers import Teacher
+from distrust.train import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distrust.ledger import Ledger
+
+LEDGER = "ledger.sqlite"
+
+
+@contextmanager
+def opened(
+    recipe: Recipe, progress: Progress | None = None, asked: Callable[[Any], None] | None = None
+) -> Iterator[tuple[Run, Task]]:
+    """A run in the recipe's folder, its data read and its teachers at hand; the ledger is closed at the end.
+
+    Args:
+        recipe: the recipe.
+        progress: called as fits go on; asked: called as buying goes on, with `teachers.buying.Progress`.
+
+    Raises:
+        DistrustError: whatever is wrong with data, teachers, student or folder; nothing has been asked by then.
+    """
+    folder = Path(expand(recipe.output_dir))
+    classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
+    # a recipe without `labels` leaves the classes to its classifiers: only then are they loaded before the data is read
+    task = load_task(recipe, [_classifier(one, None).space for one in classifiers] if recipe.labels is None else [])
+    check_folder(folder, task)
+    with ledger(recipe, folder) as book:
+        run = Run(
+            folder,
+            space=task.space,
+            pool=task.pool,
+            teachers=[build_teacher(one, task, book, recipe, asked) for one in recipe.teachers],
+            new_student=student_maker(recipe.student, task.space, task),
+            gold=task.gold,
+            gold_items=task.gold_items,
+            options=recipe.train,
+            seed=recipe.seed,
+            validation=task.validation,
+            progress=progress,
+        )
+        if rank() == 0:
+            write_json(folder / "task.json", task.identity)
+            resolved = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+            write_atomically(folder / "recipe.yaml", resolved)
+        for sentence in task.warnings:
+            run.warn(sentence)
+        yield run, task
+
+
+@contextmanager
+def ledger(recipe: Recipe, folder: Path) -> Iterator[Ledger | None]:
+    """The run's ledger, where the recipe has a teacher that is paid."""
+    if not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers) or rank() != 0:
+        yield None
+        return
+    from distrust.ledger import Ledger
+
+    with Ledger(folder / LEDGER) as book:
+        yield book
+
+
+def build_teacher(
+    options: Recorded | Classifier | Endpoint,
+    task: Task,
+    book: Ledger | None,
+    recipe: Recipe,
+    asked: Callable[[Any], None] | None = None,
+) -> Teacher:
+    """A teacher by its part of the recipe."""
+    if isinstance(options, Recorded):
+        from distrust.teachers.recorded import RecordedTeacher
+
+        return RecordedTeacher(options, task.space, task.pool)
+    if isinstance(options, Classifier):
+        return _classifier(options, task.space)
+    from distrust.teachers.endpoint import EndpointTeacher
+
+    assert book is not None, "an endpoint teacher is built beside an open ledger"
+    return EndpointTeacher(options, task.space, book, recipe.budget, few_shot(task, options.few_shot), asked)
+
+
+def few_shot(task: Task, count: int) -> list[tuple[str, str]]:
+    """Text and label of the gold items that prompts may quote, `count` of them."""
+    part = task.gold.part("prompt")
+    rows = task.gold_items.rows(part.ids[:count])
+    names = [task.space.names[int(label)] for label in part.labels[:count]]
+    return [(task.gold_items.text(row), name) for row, name in zip(rows, names, strict=True)]
+
+
+def student_maker(options: StudentRecipe, space: LabelSpace, task: Task) -> Callable[[int], Student]:
+    """From a seed to an untrained student of the recipe's kind."""
+    if isinstance(options, NgramStudent):
+        from distrust.students import ngram
+
+        return lambda seed: ngram.build(options, space, seed, task.pool)
+    if isinstance(options, TransformerStudent):
+        from distrust.students import transformer
+
+        return lambda seed: transformer.build(options, space, seed, task.pool)
+    raise AssertionError(options)
+
+
+def load_student(folder: Path) -> Student:
+    """A saved student, whatever its kind. Raises RunError where the folder holds none."""
+    about = folder / "student.json"
+    if not about.is_file():
+        raise RunError(f"{folder} holds no student; name a run's `student` folder.")
+    kind = read_json(about).get("kind")
+    if kind == "ngram":
+        from distrust.students import ngram
+
+        return ngram.load(folder)
+    if kind == "transformer":
+        from distrust.students import transformer
+
+        return transformer.load(folder)
+    raise RunError(f"{folder} holds a student of kind {kind!r}; only its own program can load a bare torch module.")
+
+
+def check_folder(folder: Path, task: Task) -> None:
+    """Refuse a run folder of another task: what was bought and learned there belongs to other items or labels."""
+    known = folder / "task.json"
+    if not known.is_file():
+        return
+    before = read_json(known)
+    now = task.identity
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if changed:
+        raise RunError(f"{folder} is the run of another recipe: {' and '.join(changed)} differ; choose another output_dir.")
+
+
+def _classifier(options: Classifier, space: LabelSpace | None) -> Teacher:
+    from distrust.teachers.classifier import ClassifierTeacher
+
+    return ClassifierTeacher(options, space)

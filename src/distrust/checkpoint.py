@@ -1,0 +1,108 @@
+"""Where a fit is, and how it gets back there bit for bit.
+
+Knows the state of a loop and its safetensors file. Knows nothing of what is learned.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust.store import load_tensors, load_with_metadata, save_tensors
+
+if TYPE_CHECKING:
+    from distrust.train import Side
+
+FILE = "checkpoint.safetensors"
+
+
+@dataclass
+class State:
+    """The position of a fit. Sums stay on the device until an epoch ends: no step waits for a number."""
+
+    epoch: int = 0
+    step: int = 0  # steps done in this epoch
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    best: float | None = None
+    since_best: int = 0
+    stopped: bool = False
+    best_weights: dict[str, Tensor] | None = None
+    saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        """Count a step and add its parts to the epoch's sums."""
+        self.step += 1
+        for name, value in parts.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def means(self) -> dict[str, float]:
+        """The epoch's mean of every part over its steps."""
+        return {name: float(value) / max(self.step, 1) for name, value in self.sums.items()}
+
+    def judge(self, value: float, side: Side, patience: int | None) -> None:
+        """Keep the weights of the best validation so far, and stop when it is `patience` epochs old."""
+        if self.best is None or value < self.best:
+            self.best, self.since_best = value, 0
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in _weights(side).items()}
+        else:
+            self.since_best += 1
+            self.stopped = patience is not None and self.since_best >= patience
+
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """Write the epoch's row and move to the next."""
+        self.history.append(row)
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+
+
+def save(folder: Path, side: Side, state: State) -> None:
+    """Write weights, optimisers and position as one file, whole or not at all."""
+    tensors = {f"model.{name}": value for name, value in _weights(side).items()}
+    tensors |= {f"optimiser.{name}": value for name, value in side.optimisers.tensors().items()}
+    tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
+    tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
+    known = {name: getattr(state, name) for name in ("epoch", "step", "history", "best", "since_best", "stopped")}
+    save_tensors(folder / FILE, tensors, {"state": json.dumps(known)})
+
+
+def resume(folder: Path, side: Side) -> State:
+    """The state of the last checkpoint, its weights and optimisers put back; a fresh state where there is none."""
+    if not (folder / FILE).is_file():
+        return State()
+    tensors, metadata = load_with_metadata(folder / FILE)
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "sum": {}, "best": {}}
+    for name, value in tensors.items():
+        room, _, rest = name.partition(".")
+        parts[room][rest] = value
+    _put(side, parts["model"])
+    side.optimisers.load(parts["optimiser"])
+    return State(**json.loads(metadata["state"]), sums=parts["sum"], best_weights=parts["best"] or None)
+
+
+def keep_best(side: Side, state: State) -> None:
+    """Put the best validated weights into the side; without validation it keeps its last."""
+    if state.best_weights is not None:
+        _put(side, state.best_weights)
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Weights of a finished fit into a module of the same shape."""
+    module.load_state_dict(load_tensors(path))
+
+
+def _weights(side: Side) -> dict[str, Tensor]:
+    named = {"student": side.student.module, "objective": side.objective.modules}
+    return {f"{room}.{name}": value for room, module in named.items() for name, value in module.state_dict().items()}
+
+
+def _put(side: Side, weights: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for room, module in (("student", side.student.module), ("objective", side.objective.modules)):
+            own = {name.removeprefix(f"{room}."): value for name, value in weights.items() if name.startswith(f"{room}.")}
+            module.load_state_dict(own)

@@ -1,0 +1,84 @@
+"""Items with what a student is told of them: the training set that trust makes.
+
+Knows targets, gold labels and weights by item. Does not know how they came about, or what a loss does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from distrust.data import Items, concatenate
+from distrust.errors import DataError
+from distrust.files import fingerprint
+from distrust.labels import ABSTAIN
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A training set.
+
+    Args:
+        items: B items.
+        targets: (B, C) what trust made of the teachers' claims; a row of zeros tells nothing.
+        labels: (B,) long gold classes, -1 where there is no gold.
+        weight: (B,) how much each item counts; 0 leaves it out.
+
+    Raises:
+        DataError: shapes that do not fit, or targets and weights that are negative or not finite.
+    """
+
+    items: Items
+    targets: Tensor
+    labels: Tensor
+    weight: Tensor
+
+    def __post_init__(self) -> None:
+        if not len(self.items) == len(self.targets) == len(self.labels) == len(self.weight):
+            raise DataError(
+                f"There are {len(self.items)} items, {len(self.targets)} targets, {len(self.labels)} labels and "
+                f"{len(self.weight)} weights; each item has one of each."
+            )
+        for name, value in (("target", self.targets), ("weight", self.weight)):
+            if not bool((value.isfinite() & (value >= 0)).all()):
+                raise DataError(f"A {name} is negative or not finite; legal is any number from 0 on.")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __add__(self, other: Labelled) -> Labelled:
+        """Both training sets, in order. Raises DataError where they share an item."""
+        return Labelled(
+            concatenate(self.items, other.items),
+            torch.cat([self.targets, other.targets]),
+            torch.cat([self.labels, other.labels]),
+            torch.cat([self.weight, other.weight]),
+        )
+
+    def select(self, rows: Sequence[int] | Tensor) -> Labelled:
+        """Some items by row, in the order given."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index])
+
+    def told(self) -> Labelled:
+        """Only the items that tell something: a target or a gold label, and a weight above 0."""
+        return self.select((((self.targets.sum(-1) > 0) | (self.labels >= 0)) & (self.weight > 0)).nonzero().squeeze(-1))
+
+    @cached_property
+    def key(self) -> str:
+        """Fingerprint of everything a fit on this set depends on."""
+        return fingerprint(self.items.key, self.targets, self.labels, self.weight)
+
+
+def from_targets(items: Items, targets: Tensor) -> Labelled:
+    """A training set without gold, every item counting once: targets (B, C)."""
+    return Labelled(items, targets, torch.full((len(items),), ABSTAIN), torch.ones(len(items)))
+
+
+def from_gold(items: Items, labels: Tensor, classes: int, weight: float = 1.0) -> Labelled:
+    """A training set of gold alone: labels (B,) long, every item counting `weight`."""
+    return Labelled(items, torch.zeros(len(items), classes), labels, torch.full((len(items),), weight))

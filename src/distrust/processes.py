@@ -1,0 +1,101 @@
+"""One process or several, full or mixed precision: accelerate where it is needed, plain torch where not.
+
+Knows which rows a process takes and how gradients meet. Knows nothing of losses or students' insides.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from distrust.recipe import Train
+
+if TYPE_CHECKING:
+    from distrust.train import Side
+
+
+def count() -> int:
+    """How many processes `accelerate launch` or `torchrun` started; 1 without them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Which of them this is; only rank 0 asks teachers and writes."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def wait() -> None:
+    """Let every process come to this line."""
+    if count() > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available()).wait_for_everyone()
+
+
+class Processes:
+    """The surroundings of a fit, entered for its length; the student's own module is back afterwards."""
+
+    def __init__(self, side: Side, options: Train) -> None:
+        self.side, self.micro = side, options.per_device_train_batch_size
+        self.count, self.rank = count(), rank()
+        self.accelerator: Any = None
+        if self.count > 1 or options.bf16:
+            from accelerate import Accelerator
+
+            precision = "bf16" if options.bf16 else "no"
+            self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+
+    def __enter__(self) -> Processes:
+        self.own = self.side.student.module
+        if self.accelerator is not None:
+            self.side.student.module = self.accelerator.prepare(self.own)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.side.student.module = self.own
+
+    def share(self, rows: Tensor) -> list[Tensor]:
+        """This process's part of a step's rows (n,), in as many micro-batches as every other process has."""
+        batches = math.ceil(math.ceil(len(rows) / self.count) / self.micro)
+        return list(rows[self.rank :: self.count].tensor_split(batches))
+
+    def total(self, weight: Tensor) -> Tensor:
+        """What a micro-batch's sum is divided by: the step's weight, less the mean that several processes take."""
+        return weight / self.count
+
+    def place(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors on the device of the student."""
+        device = next(self.own.parameters()).device
+        return tensors if device.type == "cpu" else {name: value.to(device) for name, value in tensors.items()}
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Mixed precision where it was asked for."""
+        return nullcontext() if self.accelerator is None else self.accelerator.autocast()
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss, met across processes."""
+        if self.accelerator is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.accelerator.backward(loss)
+
+
+def mix(*parts: int) -> int:
+    """One seed from several numbers; splitmix64's multiplier spreads neighbouring seeds and steps apart."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed ^ part) * 0xBF58476D1CE4E5B9 % 2**63
+        mixed ^= mixed >> 31
+    return mixed
+
+
+def seed(*parts: int) -> None:
+    """Make torch's generators a function of `parts`: a resumed fit then needs no generator state of its own."""
+    torch.default_generator.manual_seed(mix(*parts))
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(mix(*parts))

@@ -1,0 +1,261 @@
+"""A run: durable stages over one pool, in one folder.
+
+Knows that the same key is never done twice, that a stage counts only when it is whole, and who may write. Methods speak
+to it in `ask` and `fit`; it knows no paper, and nothing of what a stage means.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from distrust import checkpoint, train
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.evidence import Evidence, Stacked, stack
+from distrust.files import fingerprint, refusing, write_json
+from distrust.gold import Gold
+from distrust.labelled import Labelled, from_gold
+from distrust.labels import LabelSpace
+from distrust.losses import cross_entropy
+from distrust.objective import Objective, Term
+from distrust.processes import rank, wait
+from distrust.recipe import Train
+from distrust.store import load_evidence, save_evidence, save_tensors
+from distrust.students import Student, answer
+from distrust.teachers import Teacher
+
+# options of the loop that change how fast or how safely, never what is learned
+INERT = {"save_seconds", "per_device_eval_batch_size"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit of this run was made from and how it went."""
+
+    labelled: Labelled
+    history: Sequence[Mapping[str, Any]]
+
+
+class Run:
+    """Stages over one pool.
+
+    Args:
+        folder: where everything durable goes; made if it is not there.
+        space: the task's classes.
+        pool: the items to learn from.
+        teachers: who is asked about them.
+        new_student: from a seed to an untrained student.
+        gold: the gold set, and gold_items: its items, in its order.
+        options: the training loop's.
+        seed: of initial weights and of the order of batches.
+        validation: items and labels (n,) for early stopping; default the gold part `stop`, where one is reserved.
+        progress: called as a stage goes on.
+
+    Raises:
+        RunError: a folder that cannot be written, or in which another process is at work.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        space: LabelSpace,
+        pool: Items,
+        teachers: Sequence[Teacher],
+        new_student: Callable[[int], Student],
+        gold: Gold | None = None,
+        gold_items: Items | None = None,
+        options: Train | None = None,
+        seed: int = 0,
+        validation: tuple[Items, Tensor] | None = None,
+        progress: train.Progress | None = None,
+    ) -> None:
+        self.folder, self.space, self.pool, self.teachers = folder, space, pool, list(teachers)
+        self.gold = gold if gold is not None else Gold((), torch.zeros(0, dtype=torch.long), space)
+        self.gold_items = gold_items if gold_items is not None else pool.select(pool.rows(self.gold.ids))
+        self.new_student, self.options, self.seed = new_student, options or Train(), seed
+        self.validation, self.progress = validation, progress
+        self.fits: dict[str, Fitted] = {}
+        self.warnings: list[str] = []
+        self._lock = _lock(folder) if rank() == 0 else None
+        self._check_stopping()
+
+    def evidence(self) -> list[Evidence]:
+        """What each teacher says of the pool; asked once, ever."""
+        return [self.ask(teacher, self.pool) for teacher in self.teachers]
+
+    def stacked(self) -> Stacked:
+        """All teachers' evidence on the pool, in the task's label space."""
+        if not self.teachers:
+            raise RunError("This method asks teachers and the recipe names none; name one, or use the method gold-only.")
+        return stack(self.evidence(), self.space, self.pool.ids)
+
+    def ask(self, source: Teacher | Student, items: Items) -> Evidence:
+        """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again."""
+        if getattr(source, "keeps_answers", False):
+            return _teacher(source).ask(items)
+        if isinstance(getattr(source, "fingerprint", None), str):
+            name, key = _teacher(source).name, _teacher(source).fingerprint
+            build = lambda folder: save_evidence(_teacher(source).ask(items), folder)  # noqa: E731
+        else:
+            student: Student = source  # type: ignore[assignment]
+            name, key = "student", student.key
+            size = self.options.per_device_eval_batch_size
+            build = lambda folder: save_evidence(answer(student, items, size), folder)  # noqa: E731
+        return load_evidence(self.stage(f"ask-{name}", fingerprint("ask", key, items.key), build))
+
+    def fit(
+        self,
+        name: str,
+        labelled: Labelled,
+        objective: Objective | None = None,
+        options: BaseModel | None = None,
+        epochs: int | None = None,
+    ) -> Student:
+        """A new student, trained on a training set to the last epoch (or to the best validated one).
+
+        Args:
+            name: what the method calls it: "student", "scout", "peer".
+            objective: default cross-entropy to targets and to gold labels.
+            options: the method's options: part of the stage's key, since the objective was made from them.
+            epochs: default the recipe's.
+        """
+        student = self.new_student(self.seed)
+        loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
+        said = {} if options is None else options.model_dump()
+        validation = self._validation()
+        judged = "" if validation is None else fingerprint(validation[0].key, validation[1])
+        key = fingerprint("fit", student.key, labelled.key, loop.model_dump(exclude=INERT), said, self.seed, judged)
+        history: list[dict[str, Any]] = []
+
+        def build(folder: Path) -> None:
+            task = train.Fit(name, labelled, loop, self.seed, folder, self._validator(validation), self.progress)
+            history.extend(train.fit(train.Side(student, objective or default_objective(), loop), task))
+            if rank() == 0:
+                save_tensors(folder / "weights.safetensors", student.module.state_dict())
+                write_json(folder / "history.json", history)
+                (folder / checkpoint.FILE).unlink(missing_ok=True)
+
+        folder = self.stage(f"fit-{name}", key, build, everywhere=True)
+        checkpoint.load_weights(folder / "weights.safetensors", student.module)
+        student.key = key
+        self.fits[name] = Fitted(labelled, train.read_history(folder))
+        return student
+
+    def with_gold(self, labelled: Labelled, weight: float) -> Labelled:
+        """A training set of the pool, its gold items told by gold instead; gold outside the pool joins at the end.
+
+        Each gold item counts `weight` times a pool item; 0 leaves gold out of training and to its other purposes.
+        """
+        part = self.gold.part("train")
+        known = set(part.ids)
+        if not weight or not known:
+            return labelled
+        rest = [row for row, item in enumerate(labelled.items.ids) if item not in known]
+        return labelled.select(rest) + self.gold_labelled(weight)
+
+    def gold_labelled(self, weight: float = 1.0) -> Labelled:
+        """The training set of gold alone: the part of gold that serves training."""
+        part = self.gold.part("train")
+        return from_gold(self.gold_items.select(self.gold_items.rows(part.ids)), part.labels, len(self.space), weight)
+
+    def stage(self, name: str, key: str, build: Callable[[Path], None], everywhere: bool = False) -> Path:
+        """The folder of a finished stage; built if it is not there yet, by rank 0 alone unless `everywhere`.
+
+        A stage is finished when its `done.json` is there, which is written last; an unfinished one goes on where it was.
+        """
+        folder = self.folder / "stages" / f"{name}-{key[:16]}"
+        if not (folder / "done.json").is_file():
+            started = time.monotonic()
+            if rank() == 0:
+                with refusing(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+            if everywhere or rank() == 0:
+                build(folder)
+            if rank() == 0:
+                seconds = round(time.monotonic() - started, 3)
+                write_json(folder / "done.json", {"name": name, "key": key, "seconds": seconds, **surroundings()})
+        wait()
+        return folder
+
+    def warn(self, sentence: str) -> None:
+        """Say once, here and in the report, what a person should know."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def _validation(self) -> tuple[Items, Tensor] | None:
+        if self.validation is not None:
+            return self.validation
+        if "stop" not in self.gold.reserve:
+            return None
+        part = self.gold.part("stop")
+        return self.gold_items.select(self.gold_items.rows(part.ids)), part.labels
+
+    def _validator(self, validation: tuple[Items, Tensor] | None) -> Callable[[Student], float] | None:
+        """Mean cross-entropy on the validation items: lower is better, and finer than accuracy on a few gold."""
+        if validation is None:
+            return None
+        items, labels = validation
+
+        def nll(student: Student) -> float:
+            logits = answer(student, items, self.options.per_device_eval_batch_size).logits
+            assert logits is not None
+            return float(cross_entropy(logits.dense(), labels).mean())
+
+        return nll
+
+    def _check_stopping(self) -> None:
+        if self.options.early_stopping_patience is not None and self._validation() is None:
+            raise RunError(
+                "train.early_stopping_patience needs something to validate on: give data.validation, or reserve gold "
+                "with gold.reserve: {stop: 20}."
+            )
+
+
+def default_objective(temperature: float = 1.0) -> Objective:
+    """T² times cross-entropy to the targets at temperature T, and cross-entropy to the gold labels at 1.
+
+    A row without the one or the other gets no loss from it. Source: Hinton et al. 2015, section 2 (as a cross-entropy:
+    the same gradient as the forward KL).
+    """
+
+    def to_targets(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        return temperature**2 * cross_entropy(logits / temperature, batch["targets"])
+
+    def to_gold(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        return cross_entropy(logits, batch["labels"])
+
+    return Objective({"target": Term(to_targets), "gold": Term(to_gold)})
+
+
+def surroundings() -> dict[str, Any]:
+    """What bit-exact repetition depends on: device, threads, versions."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+
+
+def _teacher(source: Teacher | Student) -> Teacher:
+    return source  # type: ignore[return-value]
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder for this process; the system lets go of it even after a kill."""
+    with refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise RunError(f"Another process is at work in {folder}; wait for it, or choose another output_dir.") from error
+    return handle

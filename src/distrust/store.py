@@ -1,0 +1,131 @@
+"""Tensors and evidence on disk: safetensors and JSON, written whole, verified on write.
+
+Knows formats. Does not know what is worth keeping: stages decide that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from distrust.errors import RunError
+from distrust.evidence import Cost, Dense, Evidence, Hidden, TopK
+from distrust.files import read_json, refusing, sync_folder, write_json
+from distrust.labels import Candidates, LabelSpace
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Replace a safetensors file durably. Tensors that share memory are written apart."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write({name: _apart(value) for name, value in tensors.items()}, temporary, metadata)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file. Raises RunError naming a damaged one."""
+    return load_with_metadata(path)[0]
+
+
+def load_with_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file. Raises RunError naming a damaged one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise RunError(f"{path} is damaged ({error}); delete it and run again.") from error
+
+
+def save_evidence(evidence: Evidence, folder: Path) -> None:
+    """Write evidence and read it back: what is kept is what will be returned, or RunError is raised."""
+    tensors: dict[str, Tensor] = {"claims": evidence.claims}
+    if evidence.logits is not None:
+        tensors |= {f"logits.{name}": value for name, value in vars(evidence.logits).items() if isinstance(value, Tensor)}
+    if evidence.cost is not None:
+        tensors |= {f"cost.{name}": value for name, value in vars(evidence.cost).items()}
+    tensors |= {f"features.{name}": value for name, value in evidence.features.items()}
+    save_tensors(folder / "evidence.safetensors", tensors)
+    write_json(folder / "evidence.json", _plain(evidence))
+    if not _same(evidence, load_evidence(folder)):
+        raise RunError(f"{folder} does not hold what was written to it; the disk may be failing.")
+
+
+def load_evidence(folder: Path) -> Evidence:
+    """Evidence from `save_evidence`'s folder."""
+    known: dict[str, Any] = read_json(folder / "evidence.json")
+    tensors = load_tensors(folder / "evidence.safetensors")
+    parts: dict[str, dict[str, Tensor]] = {"logits": {}, "cost": {}, "features": {}}
+    for name, value in tensors.items():
+        room, _, rest = name.partition(".")
+        if rest:
+            parts[room][rest] = value
+    kind = {"Dense": Dense, "TopK": TopK, "Hidden": Hidden}.get(known["logits"] or "")
+    extra = {"classes": known["classes"]} if known["logits"] == "TopK" else {}
+    space = known["space"]
+    return Evidence(
+        source=known["source"],
+        ids=tuple(known["ids"]),
+        space=Candidates(tuple(tuple(one) for one in space["candidates"]))
+        if "candidates" in space
+        else LabelSpace(tuple(space["names"]), space["aliases"]),
+        claims=tensors["claims"],
+        logits=kind(**parts["logits"], **extra) if kind else None,
+        features=parts["features"],
+        texts=known["texts"],
+        cost=Cost(**parts["cost"]) if parts["cost"] else None,
+        notes=known["notes"],
+    )
+
+
+def _plain(evidence: Evidence) -> dict[str, Any]:
+    space = evidence.space
+    return {
+        "source": evidence.source,
+        "ids": list(evidence.ids),
+        "space": {"candidates": [list(one) for one in space.answers]}
+        if isinstance(space, Candidates)
+        else {"names": list(space.names), "aliases": dict(space.aliases)},
+        "logits": None if evidence.logits is None else type(evidence.logits).__name__,
+        "classes": len(space),
+        "texts": None if evidence.texts is None else [list(one) for one in evidence.texts],
+        "notes": dict(evidence.notes),
+    }
+
+
+def _same(first: Evidence, second: Evidence) -> bool:
+    tensors = [(first.claims, second.claims)]
+    for one, other in ((first.logits, second.logits), (first.cost, second.cost)):
+        if one is not None and other is not None:
+            pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+            tensors += [(a, b) for a, b in pairs if isinstance(a, Tensor)]
+    tensors += [(value, second.features[name]) for name, value in first.features.items()]
+    same = all(a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in tensors)
+    return same and _plain(first) == _plain(second)
+
+
+def _apart(value: Tensor) -> Tensor:
+    """A copy of its own: safetensors refuses views of one memory, which a tied model's state is."""
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _write(tensors: dict[str, Tensor], path: Path, metadata: Mapping[str, str] | None) -> None:
+    try:
+        save_file(tensors, path, metadata=dict(metadata or {}))
+    except SafetensorError as error:  # safetensors wraps the system's own error in text
+        if "No space left" in str(error):
+            raise OSError(28, "No space left on device") from error
+        raise

@@ -1,0 +1,181 @@
+"""The task: what a recipe's data, labels and gold amount to, read and checked before anything is asked or spent.
+
+Knows items, classes and gold. Knows nothing of teachers' answers, students or money.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distrust.data import Items, column, content_id, load_items, load_table
+from distrust.errors import DataError
+from distrust.files import fingerprint
+from distrust.gold import Gold
+from distrust.labels import ABSTAIN, LabelSpace
+from distrust.recipe import Endpoint, Recipe, Recorded, Source
+from distrust.secrets import expand
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recipe's data, ready to be learned from."""
+
+    space: LabelSpace
+    pool: Items
+    gold: Gold
+    gold_items: Items  # in gold's order
+    test: tuple[Items, Tensor] | None  # items and labels (n,)
+    validation: tuple[Items, Tensor] | None
+    warnings: tuple[str, ...]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What makes a run folder belong to this task and no other, by recipe key."""
+        held = {"data.test": self.test, "data.validation": self.validation}
+        return {
+            "data.pool": self.pool.key,
+            "labels": fingerprint(list(self.space.names)),
+            "gold": fingerprint(list(self.gold.ids), self.gold.labels),
+        } | {name: fingerprint(pair[0].key, pair[1]) for name, pair in held.items() if pair is not None}
+
+
+def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
+    """Read a recipe's tables.
+
+    Args:
+        recipe: the recipe.
+        extra_labels: label spaces of local teachers, which name the classes when the recipe does not.
+
+    Raises:
+        DataError: a missing or damaged table, a gold, test or validation label outside the label space.
+    """
+    pool = _load(recipe.data.pool)
+    gold_items, gold_labels = _gold(recipe, pool)
+    tables = {
+        name: None if source is None else _labelled(source, name)
+        for name, source in (("data.test", recipe.data.test), ("data.validation", recipe.data.validation))
+    }
+    space = _space(recipe, pool, gold_labels, [pair[1] for pair in tables.values() if pair], extra_labels)
+    shots = max((one.few_shot for one in recipe.teachers if isinstance(one, Endpoint)), default=0)
+    reserve = dict(recipe.gold.reserve) if recipe.gold else {}
+    if shots:
+        reserve["prompt"] = max(shots, reserve.get("prompt", 0))
+    gold = Gold(gold_items.ids, _indices(gold_labels, space, "gold"), space, reserve, recipe.seed)
+    held = {name: None if pair is None else (pair[0], _indices(pair[1], space, name)) for name, pair in tables.items()}
+    return Task(
+        space=space,
+        pool=pool,
+        gold=gold,
+        gold_items=gold_items,
+        test=held["data.test"],
+        validation=held["data.validation"],
+        warnings=tuple(_warnings(pool, gold, tables["data.test"])),
+    )
+
+
+def _load(source: Source) -> Items:
+    return load_items(expand(source.path), **source.model_dump(exclude={"path", "label"}))
+
+
+def _labelled(source: Source, name: str) -> tuple[Items, list[str]]:
+    if source.label is None:
+        raise DataError(f"{name} has no `label`; name the column of its gold labels.")
+    items = _load(source)
+    labels = [_name(value) for value in column(items.columns, source.label, source.path)]
+    missing = sum(label is None for label in labels)
+    if missing:
+        raise DataError(f"{name} has no label in {missing} of its {len(labels)} rows; each row needs one.")
+    return items, [label for label in labels if label is not None]
+
+
+def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
+    """Gold items and their label names, drawn as the recipe says."""
+    if recipe.gold is None:
+        return pool.select([]), []
+    if recipe.gold.path is None:
+        source = recipe.data.pool
+        name = recipe.gold.label if source.label is None else source.label
+        items, values = pool, column(pool.columns, name, f"The pool {source.path}, which gold is drawn from,")
+    else:
+        items, values = _gold_file(recipe, pool)
+    labels = [_name(value) for value in values]
+    rows = [row for row, label in enumerate(labels) if label is not None]
+    if recipe.gold.size is not None:
+        if recipe.gold.size > len(rows):
+            raise DataError(f"gold.size is {recipe.gold.size} but only {len(rows)} items have a gold label.")
+        seed = recipe.seed if recipe.gold.seed is None else recipe.gold.seed
+        rows = sorted(random.Random(f"gold/{seed}").sample(rows, recipe.gold.size))
+    return items.select(rows), [str(labels[row]) for row in rows]
+
+
+def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
+    """Gold of a file of its own: items of the pool where id or text is known there, new items by their text."""
+    gold = recipe.gold
+    assert gold is not None and gold.path is not None
+    path = expand(gold.path)
+    if gold.id is None:
+        items = load_items(path, text=gold.text)
+        return items, column(items.columns, gold.label, path)
+    table = load_table(path)
+    ids = [str(value) for value in column(table, gold.id, path)]
+    labels = column(table, gold.label, path)
+    first: dict[str, int] = {}
+    for row, item in enumerate(ids):
+        if labels[first.setdefault(item, row)] != labels[row]:
+            raise DataError(f"{path} gives the item {item!r} two labels; gold has one.")
+    return pool.select(pool.rows(list(first))), [labels[row] for row in first.values()]
+
+
+def _space(
+    recipe: Recipe, pool: Items, gold: Sequence[str], held: Sequence[Sequence[str]], extra: Sequence[LabelSpace]
+) -> LabelSpace:
+    if recipe.labels is not None:
+        return LabelSpace(tuple(recipe.labels))
+    named = sorted({label for labels in (gold, *held) for label in labels})
+    spaces = [LabelSpace(tuple(named))] if named else []
+    union = LabelSpace.union([*spaces, *extra]) if spaces or extra else None
+    if union is not None and len(union) > 1:
+        return union
+    recorded = [teacher for teacher in recipe.teachers if isinstance(teacher, Recorded)]
+    said = {
+        teacher.labels.get(str(value), str(value))
+        for teacher in recorded
+        for value in (pool.columns if teacher.path is None else load_table(expand(teacher.path))).get(teacher.column, [])
+        if _name(value) is not None and not isinstance(value, (list, tuple))
+    }
+    if len(said) < 2:
+        raise DataError("The recipe does not say which classes there are; list them under `labels`.")
+    return LabelSpace(tuple(sorted(said)))
+
+
+def _indices(labels: Sequence[str], space: LabelSpace, what: str) -> Tensor:
+    for label in labels:
+        if space.find(label) == ABSTAIN:
+            raise DataError(f"The {what} label {label!r} is outside the label space; add it to `labels` or mend it.")
+    return torch.tensor([space.find(label) for label in labels], dtype=torch.long)
+
+
+def _name(value: object) -> str | None:
+    return None if value is None or not str(value).strip() else str(value)
+
+
+def _warnings(pool: Items, gold: Gold, test: tuple[Items, list[str]] | None) -> list[str]:
+    said = []
+    empty = sum(not pool.text(row).strip() for row in range(len(pool)))
+    if empty:
+        said.append(f"{empty} of the pool's {len(pool)} texts are empty; they are kept and teach little.")
+    missing = gold.missing_classes()
+    if len(gold) and missing:
+        named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        said.append(f"{len(missing)} of {len(gold.space)} classes have no gold: {named}.")
+    if test is not None:
+        seen = {content_id(pool.text(row)) for row in range(len(pool))}
+        shared = sum(content_id(test[0].text(row)) in seen for row in range(len(test[0])))
+        if shared:
+            said.append(f"{shared} of the {len(test[0])} test texts stand in the pool too; the test is easier so.")
+    return said

@@ -1,0 +1,111 @@
+"""A teacher whose answers are past: a column of the pool, or a file joined by item id.
+
+Knows how a recorded answer becomes a claim, and counts what does not. Does not know where the answers came from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from distrust.data import Items, column, content_id, load_table
+from distrust.errors import DataError, nearest
+from distrust.evidence import Cost, Evidence
+from distrust.files import fingerprint
+from distrust.labels import ABSTAIN, LabelSpace
+from distrust.recipe import Recorded
+from distrust.secrets import expand
+
+
+class RecordedTeacher:
+    """Past answers. A cell may hold one answer, or a list of sampled ones; an empty cell abstains.
+
+    Args:
+        options: where the answers are.
+        space: the task's classes; `options.labels` adds spellings.
+        pool: the items whose columns hold the answers, unless `options.path` names a file.
+
+    Raises:
+        DataError: a missing file or column, or a file of which no row belongs to any item.
+    """
+
+    keeps_answers = True
+
+    def __init__(self, options: Recorded, space: LabelSpace, pool: Items) -> None:
+        self.name, self.options = options.name, options
+        self.space = LabelSpace(space.names, {**space.aliases, **options.labels})
+        if options.path is None:
+            self.rows = {item: row for row, item in enumerate(pool.ids)}
+            self.table = pool.columns
+            self.answers = column(pool.columns, options.column, f"The pool, which {self.name} is recorded in,")
+        else:
+            self.table = load_table(expand(options.path))
+            self.answers = column(self.table, options.column, options.path)
+            self.rows = self._join(options, pool)
+        for name in (options.confidence, options.rationale):
+            if name is not None and name not in self.table:
+                raise DataError(f"{self.name} has no column {name!r}; {nearest(name, self.table, say='it has')}.")
+        self.fingerprint = fingerprint("recorded", [str(answer) for answer in self.answers], dict(options.labels))
+
+    def ask(self, items: Items) -> Evidence:
+        """Look the items up; those without a recorded answer abstain. Costs nothing new.
+
+        Items that carry the column themselves (a test table, say) answer from there.
+        """
+        table, rows = self.table, [self.rows.get(item) for item in items.ids]
+        if self.options.path is None and self.options.column in items.columns:
+            table, rows = items.columns, list(range(len(items)))
+        cells = [None if row is None else table[self.options.column][row] for row in rows]
+        samples = [_samples(cell) for cell in cells]
+        claims = torch.full((max((len(one) for one in samples), default=1) or 1, len(items)), ABSTAIN)
+        counts: Counter[str] = Counter()
+        for row, answers in enumerate(samples):
+            counts["no answer"] += not answers
+            for sample, answer in enumerate(answers):
+                claims[sample, row] = self.space.find(answer)
+                counts["outside the label space"] += self.space.find(answer) == ABSTAIN
+        rationale = self.options.rationale
+        texts = [[str(table[rationale][row])] if row is not None else [] for row in rows] if rationale else samples
+        return Evidence(
+            source=self.name,
+            ids=items.ids,
+            space=self.space,
+            claims=claims,
+            features=self._confidence(table, rows),
+            texts=texts,
+            cost=Cost.free(len(items)),
+            notes={name: count for name, count in counts.items() if count},
+        )
+
+    def _confidence(self, table: dict[str, list[Any]], rows: Sequence[int | None]) -> dict[str, torch.Tensor]:
+        """What the teacher said of its own sureness: a feature, not a trust, until gold has judged it."""
+        if self.options.confidence is None:
+            return {}
+        cells = [None if row is None else table[self.options.confidence][row] for row in rows]
+        try:
+            values = [float("nan") if cell in (None, "") else float(cell) for cell in cells]
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{self.name}'s column {self.options.confidence!r} holds no numbers ({error}).") from error
+        return {"confidence": torch.tensor(values)}
+
+    def _join(self, options: Recorded, pool: Items) -> dict[str, int]:
+        if options.id is not None:
+            ids = [str(value) for value in column(self.table, options.id, str(options.path))]
+        else:
+            ids = [content_id(str(text)) for text in column(self.table, options.text, str(options.path))]
+        rows: dict[str, int] = {}
+        for row, item in enumerate(ids):
+            first = rows.setdefault(item, row)
+            if self.answers[first] != self.answers[row]:
+                raise DataError(f"{options.path} answers the item {item!r} twice, differently; each item has one row.")
+        if not any(item in rows for item in pool.ids):
+            raise DataError(f"No row of {options.path} belongs to an item of the pool; join by `id`, in both, or by `text`.")
+        return rows
+
+
+def _samples(cell: Any) -> list[str]:
+    cells = cell if isinstance(cell, (list, tuple)) else [cell]
+    return [str(one) for one in cells if one is not None and str(one).strip()]

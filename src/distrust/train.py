@@ -1,0 +1,191 @@
+"""A small loop: sides that learn, from rows that tell, until the epochs are over or validation stops gaining.
+
+Knows steps, optimisers, schedules, checkpoints and bit-exact resumption. Knows nothing of teachers, trust or methods:
+what is learned from a row is the objective's business.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust import checkpoint
+from distrust.errors import RunError
+from distrust.files import read_json
+from distrust.labelled import Labelled
+from distrust.objective import Batch, Objective
+from distrust.optim import Optimisers
+from distrust.processes import Processes, mix, seed, wait
+from distrust.recipe import Train
+from distrust.students import Encoded, Student
+
+Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
+
+
+@dataclass
+class Side:
+    """Who learns in a step: a student, what it minimises, and how often it moves. OKD has two."""
+
+    student: Student
+    objective: Objective
+    options: Train
+    every: int = 1  # moves on every n-th step
+    optimisers: Optimisers = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.options.learning_rate or self.student.default_learning_rate
+        modules = nn.ModuleList([self.student.module, self.objective.modules])
+        self.optimisers = Optimisers(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A training set as a side reads it: encoded once, then cut into batches by row."""
+
+    encoded: Encoded
+    labelled: Labelled
+
+    def take(self, rows: Tensor) -> tuple[dict[str, Tensor], Batch]:
+        """Rows (n,) long to model inputs and what is told: targets (n, C), labels (n,), weight (n,)."""
+        told = self.labelled
+        return self.encoded.batch(rows), {
+            "targets": told.targets[rows],
+            "labels": told.labels[rows],
+            "weight": told.weight[rows],
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training: what, on what, how, and where its checkpoints live."""
+
+    name: str
+    labelled: Labelled
+    options: Train
+    seed: int
+    folder: Path
+    validate: Callable[[Student], float] | None = None  # lower is better
+    progress: Progress | None = None
+
+
+def fit(side: Side, task: Fit) -> list[dict[str, Any]]:
+    """Train `side` to the end of its task, from its last checkpoint if there is one; returns one row an epoch.
+
+    The result depends on the student's initial weights, the training set, the options and the seed, on the device and
+    the thread count, and on nothing else: not on where it was interrupted, nor on the global random state, which is
+    left as it was.
+
+    Raises:
+        RunError: a training set that tells nothing, or a loss that is not finite.
+    """
+    told = task.labelled.told()
+    if not len(told):
+        raise RunError(f"There is nothing to train {task.name} on: no item has a target or a gold label.")
+    rows = Rows(side.student.encode(told.items), told)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(side, task.options) as processes:
+        state = checkpoint.resume(task.folder, side)
+        while state.epoch < task.options.num_train_epochs and not state.stopped:
+            _epoch(side, rows, task, state, processes)
+        checkpoint.keep_best(side, state)
+        wait()
+    return state.history
+
+
+def _epoch(side: Side, rows: Rows, task: Fit, state: checkpoint.State, processes: Processes) -> None:
+    """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
+    options = task.options
+    steps = _steps(len(rows.labelled), options, processes.count)
+    total = steps * options.num_train_epochs
+    side.student.module.train()
+    for index, chosen in enumerate(_order(len(rows.labelled), task.seed, state.epoch, options, processes.count)):
+        if index < state.step:
+            continue
+        step = state.epoch * steps + index
+        state.add(_step(side, rows, chosen, _rate(step, total, options), (task.seed, step), processes))
+        if state.step < steps:
+            _save(side, task, state, processes)
+    figures = _close(side, task, state)
+    _save(side, task, state, processes)
+    if task.progress and processes.rank == 0:
+        done = total if state.stopped else state.epoch * steps
+        task.progress(task.name, done, total, figures)
+
+
+def _save(side: Side, task: Fit, state: checkpoint.State, processes: Processes) -> None:
+    """A checkpoint, when the last one is old enough."""
+    if processes.rank == 0 and time.monotonic() - state.saved > task.options.save_seconds:
+        checkpoint.save(task.folder, side, state)
+        state.saved = time.monotonic()
+
+
+def _step(
+    side: Side, rows: Rows, chosen: Tensor, rate: float, where: tuple[int, int], processes: Processes
+) -> dict[str, Tensor]:
+    """One move on rows (n,): split into micro-batches, each divided by the whole step's count."""
+    seed(*where, processes.rank)  # dropout is a function of the step
+    parts: dict[str, Tensor] = {}
+    batches = processes.share(chosen)
+    count = processes.total(rows.labelled.weight[chosen].sum()) if len(batches) > 1 or processes.count > 1 else None
+    for micro in batches:
+        inputs, batch = rows.take(micro)
+        if count is not None:
+            batch["count"] = count
+        inputs, batch = processes.place(inputs), processes.place(batch)
+        with processes.precision():
+            loss, terms = side.objective(side.student.logits(inputs), batch)
+        processes.backward(loss)
+        for name, value in (("loss", loss.detach()), *terms.items()):
+            parts[name] = parts[name] + value if name in parts else value
+    side.optimisers.step(rate)
+    return parts
+
+
+def _close(side: Side, task: Fit, state: checkpoint.State) -> dict[str, float]:
+    """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
+    figures = state.means()
+    if not math.isfinite(figures["loss"]):
+        raise RunError(
+            f"{task.name} has a loss of {figures['loss']} in epoch {state.epoch + 1}; lower train.learning_rate "
+            "or look for extreme values in the inputs."
+        )
+    if task.validate is not None:
+        figures["validation"] = task.validate(side.student)
+        state.judge(figures["validation"], side, task.options.early_stopping_patience)
+    state.end_epoch({"fit": task.name, "epoch": state.epoch + 1, **figures})
+    return figures
+
+
+def _steps(items: int, options: Train, processes: int) -> int:
+    return math.ceil(items / (options.per_device_train_batch_size * options.gradient_accumulation_steps * processes))
+
+
+def _order(items: int, start: int, epoch: int, options: Train, processes: int) -> Iterator[Tensor]:
+    """Rows of each step of an epoch: a permutation that seed and epoch decide, the last step possibly smaller."""
+    generator = torch.Generator().manual_seed(mix(start, epoch, 1))
+    order = torch.randperm(items, generator=generator)
+    size = options.per_device_train_batch_size * options.gradient_accumulation_steps * processes
+    return (order[at : at + size] for at in range(0, items, size))
+
+
+def _rate(step: int, total: int, options: Train) -> float:
+    """Factor on the learning rate at a step, as transformers' schedules of the same names."""
+    warmup = math.ceil(options.warmup_ratio * total)
+    if step < warmup:
+        return step / max(warmup, 1)
+    if options.lr_scheduler_type == "constant":
+        return 1.0
+    progress = (step - warmup) / max(total - warmup, 1)
+    return 1 - progress if options.lr_scheduler_type == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """One row an epoch of a finished fit."""
+    rows: list[dict[str, Any]] = read_json(folder / "history.json")
+    return rows
