@@ -208,3 +208,7 @@ def test_a_long_field_is_read(tmp_path: Path) -> None:
 def test_real_parquet(data_folder: Path) -> None:
     items = load_items(str(data_folder / "r52_gpt" / "train_chatgpt.parquet"), text="text_norm")
     assert len(items) == 5007 and len(set(items.ids)) == 5007
+
+
+def test_a_text_that_no_file_can_hold_still_has_an_id() -> None:
+    assert content_id("\ud800") != content_id("\ud801")

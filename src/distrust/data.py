@@ -99,7 +99,7 @@ def concatenate(first: Items, second: Items) -> Items:
 
 def content_id(text: str) -> str:
     """The id of an item that was given none: sixteen digits of its content's hash."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def load_items(
