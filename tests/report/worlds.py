@@ -27,7 +27,7 @@ TOPICS = {
     "refund": "refund merchant returned purchase money back",
     "pin blocked": "pin blocked tries unlock machine card",
 }
-FILLER = "please help me with my the is not a yesterday today again can you tell why since app still i want".split()
+FILLER = ["please", "help", "me", "with", "my", "the", "is", "not", "a", "yesterday", "today", "again", "can", "you"]
 
 
 def chances(model: Any, inputs: Any, classes: int) -> torch.Tensor:
@@ -59,7 +59,7 @@ def history(epochs: int = 12) -> list[dict[str, Any]]:
                     "step": epoch * 40,
                     "epoch": epoch,
                     "loss": start * 0.8**epoch + 0.1,
-                    "eval_accuracy": 0.9 - 0.5 * 0.7**epoch,
+                    "eval_accuracy": 0.9 - 0.1 * (name == "gold-only") - 0.5 * 0.7**epoch,
                 }
             )
     return rows
@@ -151,7 +151,8 @@ def messages(items: int = 900, classes: int = 6, hostile: str | None = None) -> 
     pool = Items(tuple(f"m{row}" for row in range(cut)), tuple(texts[:cut]))
     test = Items(tuple(f"m{row}" for row in range(cut, items)), tuple(texts[cut:]))
     gold = Gold(pool.ids[:60], labels[:60], space, reserve={"prompt": 6})
-    llm = [(label + 1) % classes if (label % 3 == 0 and rng.random() < 0.6) or rng.random() < 0.1 else label for label in truth]
+    wrong = [rng.random() < (0.6 if label % 3 == 0 else 0.1) for label in truth]
+    llm = [(label + 1) % classes if off else label for label, off in zip(truth, wrong, strict=True)]
     llm = [-1 if rng.random() < 0.03 else claim for claim in llm[: int(cut * 0.8)]]
     said = [f"Label: {space.names[claim]}" if claim >= 0 else "As a language model, I would rather not." for claim in llm]
     if hostile is not None:
@@ -179,7 +180,7 @@ def messages(items: int = 900, classes: int = 6, hostile: str | None = None) -> 
         options={"targets": "confusions", "mix": 0.5},
         recipe={
             "data": {"pool": {"path": "messages.csv", "text": "message"}},
-            "teachers": [{"kind": "endpoint", "name": llm_name, "api_key": "${OPENAI_API_KEY}", "prompt": hostile or "{text}"}],
+            "teachers": [{"kind": "endpoint", "name": llm_name, "api_key": "${KEY}", "prompt": hostile or "{text}"}],
             "seed": 0,
         },
         space=space,

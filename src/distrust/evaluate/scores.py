@@ -119,7 +119,7 @@ def unpaired_difference(a: Interval, b: Interval) -> Difference:
     return Difference(value, low, high, _verdict(low, high), None)
 
 
-def wilson(right: int, items: int) -> Interval | None:
+def wilson(right: float, items: int) -> Interval | None:
     """Share of `right` among `items` with Wilson's score interval; None without items. Source: Wilson 1927."""
     if not items:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -17,18 +18,20 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 10, 40
 
 def lines(series: Mapping[str, Points], x_label: str, width: int = 340, height: int = 200) -> Markup:
     """Some curves over one axis; the k-th is styled by the class ``line-k``."""
-    points = [point for curve in series.values() for point in curve]
-    at = _Axes(ticks([x for x, _ in points]), ticks([y for _, y in points]), width, height)
+    across = [x for curve in series.values() for x, _ in curve]
+    y_ticks = ticks([y for curve in series.values() for _, y in curve])
+    x_ticks = [tick for tick in ticks(across) if min(across) <= tick <= max(across)]
+    at = _Axes((min(across), max(across)), (y_ticks[0], y_ticks[-1]), x_ticks, y_ticks, width, height)
     body = Markup("").join(
         _curve([at(x, y) for x, y in _thinned(curve)], f"line-{k}") for k, curve in enumerate(series.values())
     )
     return at.frame(x_label, body)
 
 
-def diagram(series: Mapping[str, Sequence[Mapping[str, float]]], width: int = 340, height: int = 320) -> Markup:
+def diagram(series: Mapping[str, Sequence[Mapping[str, float]]], width: int = 260, height: int = 250) -> Markup:
     """Reliability diagrams: each bin's accuracy over its confidence, on the diagonal where confidence is deserved."""
-    unit = [0.0, 0.25, 0.5, 0.75, 1.0]
-    at = _Axes(unit, unit, width, height)
+    unit = [0.0, 0.5, 1.0]
+    at = _Axes((0, 1), (0, 1), unit, unit, width, height)
     (x0, y0), (x1, y1) = at(0, 0), at(1, 1)
     body = Markup('<line class="ideal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(x0, y0, x1, y1)
     for k, bins in enumerate(series.values()):
@@ -54,34 +57,36 @@ def ticks(values: Sequence[float], count: int = 4) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
+@dataclass(frozen=True)
 class _Axes:
     """From values to coordinates of one drawing."""
 
-    def __init__(self, x_ticks: Sequence[float], y_ticks: Sequence[float], width: int, height: int) -> None:
-        self.x_ticks, self.y_ticks, self.width, self.height = x_ticks, y_ticks, width, height
+    x: tuple[float, float]  # the values at its left and right edge
+    y: tuple[float, float]
+    x_ticks: Sequence[float]
+    y_ticks: Sequence[float]
+    width: int
+    height: int
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:
-        across = (x - self.x_ticks[0]) / (self.x_ticks[-1] - self.x_ticks[0])
-        up = (y - self.y_ticks[0]) / (self.y_ticks[-1] - self.y_ticks[0])
+        across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return _LEFT + across * (self.width - _LEFT - _RIGHT), _TOP + (1 - up) * (self.height - _TOP - _BOTTOM)
 
     def frame(self, x_label: str, body: Markup) -> Markup:
         """The drawing: grid and numbers, then the body."""
         grid = Markup("")
-        (left, _), (right, base) = self(self.x_ticks[0], self.y_ticks[-1]), self(self.x_ticks[-1], self.y_ticks[0])
+        left, right, base = _LEFT, self.width - _RIGHT, self.height - _BOTTOM
         for tick in self.y_ticks:
-            level = self(self.x_ticks[0], tick)[1]
-            grid += Markup('<line class="grid" x1="{:.0f}" y1="{:.1f}" x2="{:.0f}" y2="{:.1f}"/>').format(
-                left, level, right, level
-            )
-            grid += Markup('<text x="{:.0f}" y="{:.1f}" class="y">{}</text>').format(left - 7, level + 4, _number(tick))
+            level = self(self.x[0], tick)[1]
+            grid += Markup('<line class="grid" x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(left, level, right, level)
+            grid += Markup('<text x="{}" y="{:.1f}" class="y">{}</text>').format(left - 7, level + 4, _number(tick))
         for tick in self.x_ticks:
-            across = self(tick, self.y_ticks[0])[0]
-            grid += Markup('<text x="{:.1f}" y="{:.1f}" class="x">{}</text>').format(across, base + 17, _number(tick))
-        grid += Markup('<text x="{:.1f}" y="{:.1f}" class="x">{}</text>').format((left + right) / 2, base + 33, x_label)
-        return Markup('<svg class="chart" viewBox="0 0 {} {}" aria-hidden="true">{}{}</svg>').format(
-            self.width, self.height, grid, body
-        )
+            across = self(tick, self.y[0])[0]
+            grid += Markup('<text x="{:.1f}" y="{}" class="x">{}</text>').format(across, base + 17, _number(tick))
+        grid += Markup('<text x="{}" y="{}" class="x">{}</text>').format((left + right) / 2, base + 33, x_label)
+        drawing = Markup('<svg class="chart" viewBox="0 0 {} {}" aria-hidden="true">{}{}</svg>')
+        return drawing.format(self.width, self.height, grid, body)
 
 
 def _thinned(curve: Points) -> Points:
@@ -90,10 +95,6 @@ def _thinned(curve: Points) -> Points:
 
 
 def _curve(points: Points, style: str) -> Markup:
-    if len(points) == 1:
-        return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(
-            style.replace("line", "dot"), *points[0]
-        )
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return Markup('<polyline class="{}" points="{}"/>').format(style, path)
 

@@ -58,7 +58,10 @@ def disputed(facts: Facts, claims: Tensor) -> list[Example]:
     """Items on which the teachers' votes are most spread: claims (M, B) long."""
     counts = votes(claims, len(facts.space))  # (B, C)
     spread = entropy(counts / counts.sum(-1, keepdim=True).clamp(min=1))
-    return _examples(facts, claims, spread * counts.sum(-1).sqrt(), least=0.05)  # of equal spreads, more voters first
+    score = spread * counts.sum(-1).sqrt()  # of equal spreads, more voters first
+    if facts.targets is not None:
+        score = score - 1e-3 * facts.targets.amax(-1) * (score > 0)  # and then what the student was told least surely
+    return _examples(facts, claims, score, least=0.05)
 
 
 def _examples(facts: Facts, claims: Tensor, score: Tensor, least: float) -> list[Example]:

@@ -52,6 +52,7 @@ class Facts:
     test_evidence: Sequence[Evidence]  # teachers that could be asked about the test items at no price
     history: Sequence[Mapping[str, Any]]  # rows of metrics.jsonl
     spending: Sequence[Spending]
+    gold_evidence: Sequence[Evidence] = ()  # teachers on gold items; needed only where gold is outside the pool
     warnings: Sequence[str] = ()
     simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

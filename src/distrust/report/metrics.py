@@ -26,7 +26,9 @@ def metrics(facts: Facts) -> dict[str, Any]:
     Raises:
         DataError: predictions or labels that do not fit the test items.
     """
-    pool = panel(facts.evidence, facts.space, facts.pool.ids, judging_gold(facts.gold, facts.pool.ids))
+    part = judging_gold(facts.gold)
+    pool = panel(facts.evidence, facts.space, facts.pool.ids)
+    gold = panel(facts.gold_evidence or facts.evidence, facts.space, part.ids, part.labels)
     test = _test_panel(facts)
     scores = _scores(facts)
     found: dict[str, Any] = {
@@ -37,16 +39,16 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "items": {
             "pool": len(facts.pool),
             "gold": len(facts.gold) if facts.gold else 0,
-            "judging": int((pool.labels >= 0).sum()) if pool else 0,
+            "judging": len(part),
             "test": len(facts.test) if facts.test else 0,
         },
         "test": _test(facts, scores, test),
-        "teachers": _teachers(facts, pool),
-        "vote": _vote(pool),
+        "teachers": _teachers(facts, pool, gold),
+        "vote": _vote(pool, gold),
         "agreement": _matrix(pool, pool.agreement) if pool else None,
-        "error_correlation": _matrix(pool, pool.error_correlation) if pool else None,
+        "error_correlation": _matrix(gold, gold.error_correlation) if gold else None,
         "targets": _targets(facts),
-        "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, pool, test),
+        "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},
         "warnings": facts.warnings,
@@ -100,20 +102,19 @@ def _test(facts: Facts, scores: Mapping[str, dict[str, Interval]], test: Panel |
         key(name): {**scores[name], "bins": reliability(chance.amax(-1), chance.argmax(-1) == facts.test_labels)}
         for name, chance in facts.predictions.items()
     }
-    judged = {} if test is None else {one.source: _judged(one, facts.space) for one in test.judgements}
-    return {**scored, "teachers": judged, "vote": _vote(test)}
+    judged = () if test is None else test.judgements
+    teachers = {one.source: {"coverage": one.coverage, **_judged(one, facts.space)} for one in judged}
+    return {**scored, "teachers": teachers, "vote": _vote(test, test)}
 
 
-def _judged(one: Judgement, space: LabelSpace) -> dict[str, Any]:
+def _judged(one: Judgement | None, space: LabelSpace) -> dict[str, Any]:
+    """What gold says of a teacher; None: nothing."""
     return {
-        "items": one.items,
-        "answered": one.answered,
-        "coverage": one.coverage,
-        "judged": one.judged,
-        "accuracy": one.accuracy,
-        "ece": one.ece,
-        "bins": one.bins,
-        "confusions": _confusions(one.confusion, space),
+        "judged": one.judged if one else 0,
+        "accuracy": one.accuracy if one else None,
+        "ece": one.ece if one else None,
+        "bins": one.bins if one else (),
+        "confusions": _confusions(one.confusion, space) if one else (),
     }
 
 
@@ -125,17 +126,21 @@ def _confusions(table: Tensor, space: LabelSpace) -> list[dict[str, Any]]:
     return [{"gold": space.names[g], "claimed": space.names[c], "items": n, "share": n / gold_total[g]} for n, g, c in cells]
 
 
-def _teachers(facts: Facts, pool: Panel | None) -> dict[str, Any]:
+def _teachers(facts: Facts, pool: Panel | None, gold: Panel | None) -> dict[str, Any]:
     if pool is None:
         return {}
     shares = believed(facts, pool.claims).tolist() if facts.targets is not None else [None] * len(pool.names)
+    judgements = {one.source: one for one in gold.judgements} if gold else {}
     costs = {one.teacher: one for one in facts.spending}
     return {
         one.source: {
             "kind": facts.kinds.get(one.source),
             "knows": int(evidence.space.known_in(facts.space).sum()) if isinstance(evidence.space, LabelSpace) else None,
+            "items": one.items,
             "asked": len(evidence),
-            **_judged(one, facts.space),
+            "answered": one.answered,
+            "coverage": one.coverage,
+            **_judged(judgements.get(one.source), facts.space),
             "believed": share,
             "notes": evidence.notes,
             "cost": _cost(costs[one.source]) if one.source in costs else None,
@@ -144,19 +149,18 @@ def _teachers(facts: Facts, pool: Panel | None) -> dict[str, Any]:
     }
 
 
-def _vote(pool: Panel | None) -> dict[str, Any] | None:
-    if pool is None or len(pool.names) < 2:
+def _vote(asked: Panel | None, judged: Panel | None) -> dict[str, Any] | None:
+    if asked is None or len(asked.names) < 2:
         return None
-    voted = pool.vote.sum(-1) > 0
     return {
-        "accuracy": pool.vote_accuracy,
-        "coverage": float(voted.double().mean()),
-        "judged": int(pool.voted.sum()),
+        "accuracy": judged.vote_accuracy if judged else None,
+        "coverage": float((asked.vote.sum(-1) > 0).double().mean()),
+        "judged": int(judged.voted.sum()) if judged else 0,
     }
 
 
-def _matrix(pool: Panel, values: Tensor) -> dict[str, Any]:
-    return {"teachers": pool.names, "values": values}
+def _matrix(judged: Panel, values: Tensor) -> dict[str, Any]:
+    return {"teachers": judged.names, "values": values}
 
 
 def _targets(facts: Facts) -> dict[str, Any] | None:
@@ -189,8 +193,9 @@ def _cost(one: Spending) -> dict[str, Any]:
 def _spending(facts: Facts) -> dict[str, Any]:
     costs: Mapping[str, dict[str, Any]] = {one.teacher: _cost(one) for one in facts.spending}
     counted = ("calls", "prompt_tokens", "completion_tokens", "unknown_outcome", "failed")
-    prices = [one.money for one in facts.spending]
+    prices = [costs[name]["money"] if name in costs else None for name in {*facts.kinds, *costs}]
+    known = [price for price in prices if price is not None]
     total: dict[str, Any] = {name: sum(cost[name] for cost in costs.values()) for name in counted}
-    total["money"] = None if None in prices else sum(price or 0.0 for price in prices)  # one unknown makes it unknown
-    total["money_known"] = sum(price for price in prices if price is not None)
+    total["money"] = sum(known) if len(known) == len(prices) else None  # one unknown makes it unknown
+    total["money_known"] = sum(known)
     return {"total": total, "teachers": costs}

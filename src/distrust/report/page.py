@@ -73,13 +73,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        short=inert, percent=percent, count=count, money=money, bracket=bracket, points=_points, figure=_figure
+        short=inert, percent=_percent, count=count, money=money, bracket=bracket, points=_points, figure=_figure
     )
     return environment
 
 
 def _inert(value: Any) -> Any:
     return value if isinstance(value, Markup) else inert(value, LONGEST)
+
+
+def _percent(share: float | None) -> str:
+    return percent(share).replace(" ", "\u00a0")  # the sign stays with its number
 
 
 def _points(interval: dict[str, float]) -> str:

@@ -5,7 +5,7 @@ Knows which gold may judge. Knows nothing of students, of money or of pages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from distrust.combine import majority_vote
 from distrust.evaluate import Interval, Judgement, agreement, error_correlation, final_claims, judge, wilson
 from distrust.evidence import Evidence, stack
-from distrust.gold import Gold
+from distrust.gold import Gold, Part
 from distrust.labels import LabelSpace
 
 
@@ -55,23 +55,22 @@ class Panel:
         return wilson(float(self.vote_right[self.voted].sum()), int(self.voted.sum()))
 
 
-def panel(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str], labels: Tensor) -> Panel | None:
-    """Bring teachers together on items (B,) with gold (B,) long, -1 unknown; None where there is no teacher."""
+def panel(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str], labels: Tensor | None = None) -> Panel | None:
+    """Bring teachers together on items (B,) with gold (B,) long, -1 unknown; None where there is no teacher or item."""
     if not evidence or not ids:
         return None
+    labels = torch.full((len(ids),), -1) if labels is None else labels
     stacked = stack(evidence, space, ids)
     claims = final_claims(stacked)
     return Panel(stacked.sources, claims, labels, tuple(judge(stacked, labels)), majority_vote(claims, len(space)))
 
 
-def judging_gold(gold: Gold | None, ids: Sequence[str]) -> Tensor:
-    """Gold that may judge teachers, on some items: (B,) long, -1 elsewhere.
-
-    The part reserved for judging where there is one, else all gold; never an item that a prompt quotes.
-    """
-    known: Mapping[str, int] = {}
-    if gold is not None:
-        part = gold.part("judge") if "judge" in gold.reserve else gold
-        quoted = set(gold.part("prompt").ids) if "prompt" in gold.reserve else set()
-        known = {item: label for item, label in zip(part.ids, part.labels.tolist(), strict=True) if item not in quoted}
-    return torch.tensor([known.get(item, -1) for item in ids], dtype=torch.long)
+def judging_gold(gold: Gold | None) -> Part:
+    """Gold that may judge teachers: the part reserved for it, else all; never an item that a prompt quotes."""
+    if gold is None:
+        return Part((), torch.zeros(0, dtype=torch.long))
+    if "judge" in gold.reserve:
+        return gold.part("judge")
+    quoted = set(gold.part("prompt").ids) if "prompt" in gold.reserve else set()
+    kept = [row for row, item in enumerate(gold.ids) if item not in quoted]
+    return Part(tuple(gold.ids[row] for row in kept), gold.labels[torch.tensor(kept, dtype=torch.long)])

@@ -23,11 +23,9 @@ def inert(text: object, limit: int = 300) -> str:
 
     What is struck out stays visible as "\\ufffd"; a shortened text says how many characters it had.
     """
-    whole = str(text)
-    shown = _ACTIVE.sub("\ufffd", redact(whole[: limit + 200]).replace("\r\n", "\n"))  # a secret may straddle the cut
-    if len(whole) <= limit:
-        return shown
-    return f"{shown[:limit].rstrip()} … ({len(whole):,} characters)"
+    whole = redact(str(text))
+    shown = _ACTIVE.sub("\ufffd", whole[:limit].replace("\r\n", "\n"))
+    return shown if len(whole) <= limit else f"{shown.rstrip()} … ({len(whole):,} characters)"
 
 
 def plain(value: Any) -> Any:
@@ -50,7 +48,7 @@ def plain(value: Any) -> Any:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """0.744 as "74 %"; "unknown" for None. The blank is one that does not break."""
+    """0.744 as "74 %"; "unknown" for None."""
     return "unknown" if share is None else f"{100 * share:.{digits}f} %"
 
 

@@ -31,7 +31,7 @@ class Rival:
     panel: Panel
 
 
-def verdicts(facts: Facts, accuracies: Mapping[str, Interval], pool: Panel | None, test: Panel | None) -> dict[str, Any]:
+def verdicts(facts: Facts, accuracies: Mapping[str, Interval], gold: Panel | None, test: Panel | None) -> dict[str, Any]:
     """Compare the student's accuracy on the test items with each rival; empty without a test or a student.
 
     Args:
@@ -46,10 +46,10 @@ def verdicts(facts: Facts, accuracies: Mapping[str, Interval], pool: Panel | Non
     right = {name: (chance.argmax(-1) == facts.test_labels).double() for name, chance in facts.predictions.items()}
     student = accuracies[STUDENT]
     found: dict[str, Any] = {}
-    rival = best_teacher(pool, test)
+    rival = best_teacher(gold, test)
     if rival is not None:
         found["best_teacher"] = _against_teacher(rival, right[STUDENT], student, test)
-    vote = _against_vote(pool, test, right[STUDENT], student)
+    vote = _against_vote({one.source for one in facts.evidence}, gold, test, right[STUDENT], student)
     if vote is not None:
         found["majority_vote"] = vote
     for name, mine in right.items():
@@ -63,13 +63,13 @@ def key(name: str) -> str:
     return name.replace("-", "_")
 
 
-def best_teacher(pool: Panel | None, test: Panel | None) -> Rival | None:
-    """The teacher whose accuracy is surely highest: judged on test where it was asked there, else on the pool's gold.
+def best_teacher(gold: Panel | None, test: Panel | None) -> Rival | None:
+    """The teacher whose accuracy is surely highest: judged on test where it was asked there, else on gold.
 
     "Surely": by the lower end of its interval, so that three lucky answers do not make a best teacher.
     """
     rivals: dict[str, Rival] = {}
-    for one in (test, pool):
+    for one in (test, gold):
         for row, judged in enumerate(one.judgements if one else ()):
             if judged.accuracy is not None and judged.source not in rivals:
                 assert one is not None
@@ -86,7 +86,7 @@ def sentence(found: dict[str, Any]) -> str:
     said = f"The student is right on {percent(accuracy['value'])} {bracket(accuracy)} of the test items"
     rivals: dict[str, list[str]] = {}
     for name, one in found["verdicts"].items():
-        rivals.setdefault(one["verdict"], []).append(f"{_who(name, one)} ({percent(one['accuracy']['value'])})")
+        rivals.setdefault(one["verdict"], []).append(f"{_who(name, one, found)} ({percent(one['accuracy']['value'])})")
     if not rivals:
         return f"{said}; there is nothing to compare it with."
     groups = [f"{_WORDS[verdict]} {_listed(rivals[verdict])}" for verdict in _WORDS if verdict in rivals]
@@ -98,9 +98,9 @@ def bracket(interval: dict[str, float]) -> str:
     return f"[{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]"
 
 
-def _who(name: str, one: dict[str, Any]) -> str:
+def _who(name: str, one: dict[str, Any], found: dict[str, Any]) -> str:
     if name == "best_teacher":
-        return "its teacher" if one["alone"] else "its best teacher"
+        return "its teacher" if len(found["teachers"]) == 1 else "its best teacher"
     return "the majority vote of its teachers" if name == "majority_vote" else f"the {one['name']} student"
 
 
@@ -121,27 +121,28 @@ def _without_student(found: dict[str, Any]) -> str:
 
 
 def _against_teacher(rival: Rival, right: Tensor, student: Interval, test: Panel | None) -> dict[str, Any]:
-    alone = len(rival.panel.names) == 1
     if rival.panel is not test:
-        return _entry(rival.name, rival.accuracy, unpaired_difference(student, rival.accuracy), alone)
+        return _entry(rival.name, rival.accuracy, unpaired_difference(student, rival.accuracy))
     claims = rival.panel.claims[rival.row]
     spoke = claims >= 0
     theirs = (claims == rival.panel.labels).double()
-    return _entry(rival.name, rival.accuracy, paired_difference(right[spoke], theirs[spoke]), alone)
+    return _entry(rival.name, rival.accuracy, paired_difference(right[spoke], theirs[spoke]))
 
 
-def _against_vote(pool: Panel | None, test: Panel | None, right: Tensor, student: Interval) -> dict[str, Any] | None:
-    if pool is None or len(pool.names) < 2:
+def _against_vote(
+    teachers: set[str], gold: Panel | None, test: Panel | None, right: Tensor, student: Interval
+) -> dict[str, Any] | None:
+    if len(teachers) < 2:
         return None
-    if test is not None and set(test.names) == set(pool.names) and test.vote_accuracy is not None:
+    if test is not None and set(test.names) == teachers and test.vote_accuracy is not None:
         theirs = test.vote_right[test.voted].double()
         return _entry("majority vote", test.vote_accuracy, paired_difference(right[test.voted], theirs))
-    if pool.vote_accuracy is None:
+    if gold is None or gold.vote_accuracy is None:
         return None
-    return _entry("majority vote", pool.vote_accuracy, unpaired_difference(student, pool.vote_accuracy))
+    return _entry("majority vote", gold.vote_accuracy, unpaired_difference(student, gold.vote_accuracy))
 
 
-def _entry(name: str, accuracy: Interval, difference: Difference, alone: bool = False) -> dict[str, Any]:
+def _entry(name: str, accuracy: Interval, difference: Difference) -> dict[str, Any]:
     return {
         "name": name,
         "accuracy": accuracy,
@@ -149,5 +150,4 @@ def _entry(name: str, accuracy: Interval, difference: Difference, alone: bool = 
         "verdict": difference.verdict,
         "paired": difference.items is not None,
         "items": difference.items,
-        "alone": alone,
     }

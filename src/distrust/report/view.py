@@ -32,11 +32,13 @@ def figures(found: Metrics) -> dict[str, Any]:
     scale = 100 / (1 - floor) if floor < 1 else 100.0
 
     def place(share: float) -> float:
-        return round((share - floor) * scale, 2)
+        return round(float(share - floor) * scale, 2)
 
-    for row in rows:
+    students = len(_students(found))
+    for place_in, row in enumerate(rows):
+        row["first"] = place_in == students > 0  # of the teachers, below the students
         row |= {"at": place(row["value"]), "from": place(row["low"]), "wide": place(row["high"]) - place(row["low"])}
-    marks = [mark for mark in ticks([floor, 1.0]) if floor - 1e-9 <= mark <= 1 + 1e-9]
+    marks = [mark for mark in ticks([floor, 1.0], 5) if floor - 1e-9 <= mark <= 1 + 1e-9]
     return {"rows": rows, "ticks": [{"at": place(mark), "text": f"{100 * mark:.0f}"} for mark in marks]}
 
 
@@ -52,18 +54,16 @@ def _students(found: Metrics) -> list[dict[str, Any]]:
 
 def _teachers(found: Metrics) -> list[dict[str, Any]]:
     on_test = (found["test"] or {}).get("teachers", {})
-    rows = []
-    for name, pool in found["teachers"].items():
-        judged, where = (on_test[name], "test") if name in on_test else (pool, "gold")
-        if judged["accuracy"]:
-            rows.append(
-                {"name": name, "style": "teacher", **judged["accuracy"], "on": f"{judged['judged']:,} {where} items"}
-            )
-    vote, where = ((found["test"] or {}).get("vote"), "test") if on_test else (found["vote"], "gold")
-    if vote and vote["accuracy"]:
-        rows.append(
-            {"name": "majority vote", "style": "vote", **vote["accuracy"], "on": f"{vote['judged']:,} {where} items"}
-        )
+    judged = [
+        (name, "teacher", *((on_test[name], "test") if name in on_test else (pool, "gold")))
+        for name, pool in found["teachers"].items()
+    ]
+    vote = ((found["test"] or {}).get("vote"), "test") if on_test else (found["vote"], "gold")
+    rows = [
+        {"name": name, "style": style, **one["accuracy"], "on": f"{one['judged']:,} {where} items"}
+        for name, style, one, where in [*judged, ("majority vote", "vote", *vote)]
+        if one and one["accuracy"]
+    ]
     return sorted(rows, key=lambda row: -row["value"])
 
 
