@@ -46,6 +46,8 @@ def reply(body: dict[str, Any], n: int = 1, text: str | None = None, usage: Any 
 async def answer(request: web.Request) -> web.StreamResponse:
     global in_flight, most_in_flight
     mode = request.match_info["mode"]
+    if mode not in MODES:
+        raise web.HTTPNotFound
     body = await request.json()
     in_flight += 1
     most_in_flight = max(most_in_flight, in_flight)
@@ -200,8 +202,34 @@ async def models(request: web.Request) -> web.Response:
     return web.json_response({"data": []}, status=401 if request.match_info["mode"] == "unauthorized" else 200)
 
 
-PLAIN = (fine, many, two_at_most, hang, drip, html, wrong_json, deep_json, unauthorized, no_model, busy, busy_once, busy_date)
-ODD = (busy_for_hours, error_once, poison, no_structure, redirect, megabyte, gigantic, reset, reset_once, no_usage, mad_usage)
+PLAIN = (
+    fine,
+    many,
+    two_at_most,
+    hang,
+    drip,
+    html,
+    wrong_json,
+    deep_json,
+    unauthorized,
+    no_model,
+    busy,
+    busy_once,
+    busy_date,
+)
+ODD = (
+    busy_for_hours,
+    error_once,
+    poison,
+    no_structure,
+    redirect,
+    megabyte,
+    gigantic,
+    reset,
+    reset_once,
+    no_usage,
+    mad_usage,
+)
 MODES = {mode.__name__: mode for mode in (*PLAIN, *ODD, greedy, hostile)}
 
 

@@ -31,7 +31,9 @@ def text_of(number: int) -> str:
 
 
 @contextmanager
-def annotating(ledger: Path, recipe: dict[str, Any], count: int, caps: dict[str, Any] | None = None) -> Iterator[subprocess.Popen[str]]:
+def annotating(
+    ledger: Path, recipe: dict[str, Any], count: int, caps: dict[str, Any] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """The process of `annotating.py`; its stdout tells how many answers are confirmed."""
     command = [sys.executable, str(HERE / "annotating.py"), str(ledger), json.dumps(recipe), str(count)]
     process = subprocess.Popen([*command, json.dumps(caps or {})], stdout=subprocess.PIPE, text=True)
@@ -191,7 +193,9 @@ def write_gguf(folder: Path, model: Any, bpe: Any) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(vocabulary)
-    writer.add_token_types([gguf.TokenType.CONTROL if token in ("<s>", "</s>") else gguf.TokenType.NORMAL for token in vocabulary])
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if token in ("<s>", "</s>") else gguf.TokenType.NORMAL for token in vocabulary]
+    )
     writer.add_token_merges(merges)
     writer.add_bos_token_id(config.bos_token_id)
     writer.add_eos_token_id(config.eos_token_id)

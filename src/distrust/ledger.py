@@ -41,6 +41,7 @@ RESERVE = "INSERT INTO calls VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, NULL
 SETTLE = (
     "UPDATE calls SET status = ?, calls = ?, prompt_tokens = ?, completion_tokens = ?, money = ?, detail = ? WHERE id = ?"
 )
+RELEASE = "DELETE FROM calls WHERE id = ?"
 ANSWER = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
 ANSWERS = (
     "SELECT answers.question, sample, text, finish, logprobs, call, calls, prompt_tokens, completion_tokens, money "
@@ -105,8 +106,12 @@ class Ledger:
             self._connection = connect(path, readonly=True)
         else:
             self._lock = _lock(path)
-            self._connection = connect(path)
-            self._write_now(SCHEMA + "UPDATE calls SET status = 'unknown', detail = 'killed' WHERE status = 'reserved';")
+            try:
+                self._connection = connect(path)
+                self._write_now(SCHEMA + "UPDATE calls SET status = 'unknown', detail = 'killed' WHERE status = 'reserved';")
+            except RunError:
+                self._lock.close()
+                raise
             self._commits = Commits(path)
         self._ids = itertools.count(1 + int(self._query("SELECT coalesce(max(id), 0) FROM calls")[0][0]))
         self._load_accounts()
@@ -185,6 +190,12 @@ class Ledger:
         writes: list[Write] = [(SETTLE, row)]
         writes += [(ANSWER, (call.question, one.sample, call.id, one.text, one.finish, one.logprobs)) for one in answers]
         await self._write(writes)
+
+    async def release(self, call: Call) -> None:
+        """Take back a reservation whose call was never sent."""
+        del self._open[call.id]
+        self.accounts.settle(call.setting.teacher, call.worst, NOTHING)
+        await self._write([(RELEASE, (call.id,))])
 
     async def abandon(self, setting: Setting) -> int:
         """Charge the calls of a setting that are still open at their reservation, as "unknown"; returns how many."""

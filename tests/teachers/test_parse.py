@@ -131,7 +131,9 @@ def test_renaming_the_order_of_classes_changes_nothing(names: list[str], text: s
     assert (names[there[0]] if there[0] >= 0 else None) == (("spam", "C++", "New York")[here[0]] if here[0] >= 0 else None)
 
 
-@pytest.mark.parametrize("text", ["spam " * 200_000, " " * 1_000_000, "```" + " " * 1_000_000 + "x", "[" * 10**6, "answer " * 150_000])
+@pytest.mark.parametrize(
+    "text", ["spam " * 200_000, " " * 1_000_000, "```" + " " * 1_000_000 + "x", "[" * 10**6, "answer " * 150_000]
+)
 @pytest.mark.parametrize("how", [*KINDS, Parse(kind="number")])
 def test_a_megabyte_is_read_at_once(text: str, how: Parse) -> None:
     start = time.process_time()

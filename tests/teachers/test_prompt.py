@@ -64,9 +64,22 @@ def test_the_key_follows_whatever_may_change_the_answer_and_nothing_else() -> No
         return prompt.question(Items((item,), (text,)), 0, setting).key, setting
 
     same = key()
-    for more in ({"concurrency": 3}, {"retries": 1}, {"base_url": "http://other/v1"}, {"parse": {"after": ":"}}, {"samples": 9}):
+    for more in (
+        {"concurrency": 3},
+        {"retries": 1},
+        {"base_url": "http://other/v1"},
+        {"parse": {"after": ":"}},
+        {"samples": 9},
+    ):
         assert key(**more) == same
-    for more in ({"model": "n"}, {"temperature": 1.0}, {"max_tokens": 3}, {"seed": 1}, {"prompt": "{text}"}, {"system": "s"}):
+    for more in (
+        {"model": "n"},
+        {"temperature": 1.0},
+        {"max_tokens": 3},
+        {"seed": 1},
+        {"prompt": "{text}"},
+        {"system": "s"},
+    ):
         assert key(**more) != same
     assert key(item="j") != same and key(text="y") != same
 

@@ -18,8 +18,9 @@ def label_logprobs(served: str | None, answers: Sequence[str], claim: int) -> li
     """Log-probabilities of the labels from the first token of an answer, or None where they cannot be read off.
 
     A label has the mass of the tokens it alone begins with (" pos", "Pos"). Where several labels share more than a
-    hundredth of the mass, or the first token does not lead to the claimed label ("The label is ..."), it is None. A label that none of the served
-    tokens begins gets an even share of the mass left, and at most the least mass served: an upper bound, not zero.
+    hundredth of the mass, or the first token does not lead to the claimed label ("The label is ..."), it is None. A label
+    that none of the served tokens begins gets an even share of the mass left, and at most the least mass served: an
+    upper bound, not zero.
 
     Args:
         served: JSON of `logprobs` as the server gave it.

@@ -159,11 +159,13 @@ class Buying:
             last = tries == self.recipe.retries or not outcome.again
             self._note(outcome, last)
             if last or self._stop.is_set():
-                await self._close(call, outcome.reason)
+                if call is not None:
+                    await self.ledger.settle(call, "failed", NOTHING, detail=show(outcome.reason))
                 self.notes["failed"] += last
                 return 0
             await self._wait(outcome, tries)
-        await self._close(call, "not sent")
+        if call is not None:
+            await self.ledger.release(call)
         return 0
 
     async def _reserve(self, question: Question, worst: Charge) -> Call | None:
@@ -180,10 +182,6 @@ class Buying:
                 return call
             await asyncio.sleep(0.01)  # calls in flight hold the room; most end below their reservation
         return None
-
-    async def _close(self, call: Call | None, reason: str) -> None:
-        if call is not None:
-            await self.ledger.settle(call, "failed", NOTHING, detail=show(reason))
 
     async def _keep(self, call: Call, samples: tuple[int, ...], reply: Reply) -> int:
         self._lost_in_a_row = self._failed_in_a_row = 0

@@ -118,8 +118,8 @@ def _choice(one: dict[str, Any]) -> Choice:
 
 
 def storable(text: str) -> str:
-    """Text that SQLite and files can hold: half a surrogate pair becomes U+FFFD; cut at `KEPT_TEXT` characters."""
-    return text[:KEPT_TEXT].encode("utf-8", "replace").decode("utf-8", "replace")
+    """Text that SQLite and files can hold: half a surrogate pair becomes "?"; cut at `KEPT_TEXT` characters."""
+    return text[:KEPT_TEXT].encode("utf-8", "replace").decode()
 
 
 def _count(value: Any) -> int | None:
