@@ -143,7 +143,12 @@ def load_items(
 
 
 def load_table(path: str, split: str | None = None) -> dict[str, list[Any]]:
-    """Columns of a file or hub data set, as Python values. Raises DataError as `load_items` does."""
+    """Columns of a file or hub data set, as Python values, NaN as None. Raises DataError as `load_items` does."""
+    table = _load(path, split)
+    return {name: [None if _is_nan(value) else value for value in values] for name, values in table.items()}
+
+
+def _load(path: str, split: str | None) -> dict[str, list[Any]]:
     file = Path(path).expanduser()
     kind = READERS.get(file.suffix.lower())
     if kind is None and not file.exists() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path):
@@ -244,7 +249,7 @@ def _once(ids: list[str], table: dict[str, list[Any]], path: str) -> list[int]:
     first: dict[str, int] = {}
     for row, item in enumerate(ids):
         seen = first.setdefault(item, row)
-        differing = next((name for name, values in table.items() if not _same(values[seen], values[row])), None)
+        differing = next((name for name, values in table.items() if values[seen] != values[row]), None)
         if differing is not None:
             raise DataError(
                 f"{path}: the id {item!r} stands in rows {seen + 1} and {row + 1} with different {differing!r}; "
@@ -262,8 +267,8 @@ def _number(ids: list[str]) -> list[str]:
     return numbered
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) or bool(one != one and other != other)  # NaN is the same missing value as NaN
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value  # a missing number; as a label it would become a class "nan"
 
 
 def _texts(table: dict[str, list[Any]], name: str, path: str) -> list[str]:
