@@ -29,7 +29,7 @@ def test_types_bounds_and_defaults_are_in_plain_words() -> None:
     for row in (
         "| `top_p` | number (> 0, ≤ 1) | - |",
         '| `lr_scheduler_type` | `linear` or `cosine` or `constant` | `"linear"` |',
-        "| `characters` | list of 2: whole number | `[3, 4]` |",
+        "| `characters` | list of 2: whole number | `[",
         '| `price` | keys, see below | `{"per_call": 0.0}` |',
         "| `path` | text | required |",
     ):
