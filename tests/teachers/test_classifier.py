@@ -401,7 +401,7 @@ def test_an_adapter_may_bring_the_head(tmp_path: Path) -> None:
 
 def test_adapters_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
     other = save_classifier(tmp_path / "other", hidden_size=16)
-    with pytest.raises(TeacherError, match="does not fit"):
+    with pytest.raises(TeacherError, match="cannot be put on"):
         ClassifierTeacher(options(folder, adapter=str(save_adapter(tmp_path / "narrow", other))), SPACE)
     shallow = save_classifier(tmp_path / "shallow", num_hidden_layers=1)
     with pytest.raises(TeacherError, match="is only in one of both"):

@@ -279,7 +279,7 @@ def _adapt(model: Any, untrained: list[str], options: recipe.Classifier) -> Any:
     except Exception as error:  # peft, safetensors and the hub each raise their own
         reason = show(str(error))
         raise TeacherError(
-            f"The teacher {options.name}: the adapter {where} does not fit {options.model}: {reason}."
+            f"The teacher {options.name}: the adapter {where} cannot be put on {options.model}: {reason}."
         ) from error
     return adapted
 
