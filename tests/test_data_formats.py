@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distrust.recipe import parse_recipe
+from distrust.recipe_file import parse_recipe
 
 PAGE = (Path(__file__).parent.parent / "docs" / "data-formats.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

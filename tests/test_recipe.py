@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from distrust.errors import RecipeError
-from distrust.recipe import Classifier, Endpoint, NgramStudent, Recipe, Recorded, load_recipe, parse_recipe
+from distrust.recipe import Classifier, Endpoint, NgramStudent, Recipe, Recorded
+from distrust.recipe_file import load_recipe, parse_recipe
 
 POOL: dict[str, Any] = {"pool": {"path": "pool.csv"}}
 LLM: dict[str, Any] = {"kind": "endpoint", "name": "llm", "base_url": "http://127.0.0.1:1/v1", "model": "m"}

@@ -15,82 +15,9 @@ from torch import Tensor
 
 from distrust.errors import DataError
 from distrust.labels import ABSTAIN, Candidates, LabelSpace
+from distrust.logits import Dense, Hidden, TopK
 
-
-@dataclass(frozen=True)
-class Dense:
-    """Logits (or log-probabilities) for every class."""
-
-    values: Tensor  # (*items, C); a row of -inf says nothing
-
-    @property
-    def given(self) -> Tensor:
-        return self.values
-
-    @property
-    def classes(self) -> int:
-        return self.values.shape[-1]
-
-    def dense(self) -> Tensor:
-        return self.values
-
-    def select(self, rows: Tensor) -> Dense:
-        return Dense(self.values[rows])
-
-
-@dataclass(frozen=True)
-class TopK:
-    """The k largest log-probabilities and the probability mass of all other classes."""
-
-    ids: Tensor  # (*items, k) long
-    logp: Tensor  # (*items, k)
-    tail: Tensor  # (*items,) probability mass outside ids
-    classes: int
-
-    @property
-    def given(self) -> Tensor:
-        return self.logp
-
-    def check(self, source: str) -> None:
-        """Raises DataError for sizes that do not fit, a class that is none, or a tail that is no mass."""
-        if self.ids.shape != self.logp.shape or self.tail.shape != self.logp.shape[:-1]:
-            sizes = f"{_shape(self.ids)}, {_shape(self.logp)} and {_shape(self.tail)}"
-            raise DataError(f"{source}'s top ids, logp and tail are {sizes}; legal is (items, k) twice and (items,).")
-        if bool(((self.ids < 0) | (self.ids >= self.classes)).any()):
-            raise DataError(f"{source}'s top ids leave its {self.classes} classes; legal are 0 to C - 1.")
-        if not bool(((self.tail > -1e-3) & (self.tail < 1 + 1e-3)).all()):
-            raise DataError(f"{source}'s tail is no probability mass; legal is 0 to 1.")
-
-    def dense(self) -> Tensor:
-        """Log-probabilities (*items, C), the tail mass spread evenly over the classes outside the top k."""
-        rest = max(self.classes - self.ids.shape[-1], 1)
-        full = (self.tail.clamp(min=0) / rest).log().unsqueeze(-1).expand(*self.tail.shape, self.classes)
-        return full.scatter(-1, self.ids, self.logp)
-
-    def select(self, rows: Tensor) -> TopK:
-        return TopK(self.ids[rows], self.logp[rows], self.tail[rows], self.classes)
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """Last hidden states and the head that turns them into logits: small to store when C is a vocabulary."""
-
-    h: Tensor  # (*items, d)
-    head: Tensor  # (C, d)
-
-    @property
-    def given(self) -> Tensor:
-        return self.h
-
-    @property
-    def classes(self) -> int:
-        return self.head.shape[0]
-
-    def dense(self) -> Tensor:
-        return self.h @ self.head.T
-
-    def select(self, rows: Tensor) -> Hidden:
-        return Hidden(self.h[rows], self.head)
+__all__ = ["Cost", "Dense", "Evidence", "Hidden", "Stacked", "TopK", "stack", "votes"]
 
 
 @dataclass(frozen=True)
@@ -146,9 +73,8 @@ class Evidence:
         if len(set(self.ids)) < items:
             raise DataError(f"{self.source} answers an item id twice; samples of one item go into claims (S, items).")
         if self.claims.dim() < 2 or self.claims.shape[1] != items or self.claims.dtype != torch.long:
-            raise DataError(
-                f"{self.source}'s claims are {_shape(self.claims)} {self.claims.dtype}; legal is (S, {items}, ...) int64."
-            )
+            given = f"{tuple(self.claims.shape)} {self.claims.dtype}"
+            raise DataError(f"{self.source}'s claims are {given}; legal is (S, {items}, ...) int64.")
         if self.claims.numel() and not bool(((self.claims >= ABSTAIN) & (self.claims < len(self.space))).all()):
             raise DataError(f"{self.source} claims a class outside its {len(self.space)} classes; legal are -1 to C - 1.")
         if isinstance(self.space, Candidates):
@@ -174,7 +100,7 @@ class Evidence:
         values, classes = logits.given, logits.classes
         if values.shape[:-1] != self.claims.shape[1:]:
             raise DataError(
-                f"{self.source}'s logits are {_shape(values)}; legal is ({_sizes(self.claims.shape[1:])}, classes)."
+                f"{self.source}'s logits are {tuple(values.shape)}; legal is {tuple(self.claims.shape[1:])} and classes."
             )
         if classes != len(self.space):
             raise DataError(f"{self.source} has logits for {classes} classes but a space of {len(self.space)}.")
@@ -332,11 +258,3 @@ def _pad_samples(claims: Tensor, samples: int) -> Tensor:
 def _softmax(logits: Tensor) -> Tensor:
     """Softmax (*items, C) in which a row of -inf becomes a row of zeros, not of NaN."""
     return logits.softmax(-1).masked_fill((logits == -torch.inf).all(-1, keepdim=True), 0)
-
-
-def _shape(tensor: Tensor) -> str:
-    return f"({_sizes(tensor.shape)})"
-
-
-def _sizes(shape: Sequence[int]) -> str:
-    return ", ".join(str(size) for size in shape)

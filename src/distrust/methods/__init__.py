@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from distrust.errors import RecipeError, nearest
 from distrust.methods.distill import Distill, distill
 from distrust.methods.gold_only import GoldOnly, gold_only
-from distrust.recipe import Strict, sentence
+from distrust.recipe import Strict
+from distrust.recipe_file import sentence
 from distrust.run import Run
 from distrust.students import Student
 
