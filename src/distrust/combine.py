@@ -119,12 +119,12 @@ def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, s
 
 def _confusion(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float) -> Tensor:
     spoke = claims >= 0
-    counts = torch.zeros(classes, classes)
-    counts.index_put_((labels[spoke], claims[spoke]), torch.ones(int(spoke.sum())), accumulate=True)
+    counts = torch.zeros(classes, classes, device=claims.device)
+    counts.index_put_((labels[spoke], claims[spoke]), torch.ones(int(spoke.sum()), device=claims.device), accumulate=True)
     right = counts.diagonal().sum()
     accuracy = (right + 1) / (counts.sum() + 2)  # Laplace: never certain of 0 or 1
     habit = _share(votes(pool, classes) + 1 / classes)
-    base = (1 - accuracy) * habit.expand(classes, classes) + accuracy * torch.eye(classes)
+    base = (1 - accuracy) * habit.expand(classes, classes) + accuracy * torch.eye(classes, device=claims.device)
     return (counts + shrinkage * base) / (counts.sum(-1, keepdim=True) + shrinkage)
 
 
