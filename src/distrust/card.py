@@ -201,7 +201,7 @@ def _interval(found: Any, share: bool = False) -> str:
     value, low, high = (_number(_at(found, key)) for key in ("value", "low", "high"))
     if value is None:
         return ""
-    shown = [percent(one, 1) if share else f"{one:.3f}" for one in (value, low, high) if one is not None]
+    shown = [f"{100 * one:.1f} %" if share else f"{one:.3f}" for one in (value, low, high) if one is not None]
     return f"{shown[0]} ({shown[1]} to {shown[2]})" if len(shown) == 3 else shown[0]
 
 
@@ -217,8 +217,8 @@ def _list(names: Iterable[str]) -> str:
 
 def _say(text: object, limit: int = 120) -> str:
     """Text from outside as one inert piece of a markdown line: no markup, no HTML, no link that a viewer makes by itself."""
-    line = " ".join(inert(text, limit).split())
-    line = re.sub(r"[\\`*_\[\]|~!$]", r"\\\g<0>", line)
+    line = " ".join(inert(text, limit).split()).replace("`", "'")
+    line = re.sub(r"[\\*_\[\]|~!$]", r"\\\g<0>", line)
     line = re.sub(r"^(\d*)([#+\-=.)])", r"\1\\\2", line)  # what would start a heading or a list
     return re.sub(r"[&<>@]|:(?=//)|(?<=www)\.", lambda found: f"&#{ord(found.group())};", line, flags=re.IGNORECASE)
 
