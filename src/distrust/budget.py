@@ -72,13 +72,16 @@ class Sum:
         self.money += sign * (charge.money or 0.0)
         self.unpriced += sign * (charge.money is None)
 
+    def include(self, other: Sum) -> None:
+        self.calls += other.calls
+        self.tokens += other.tokens
+        self.money += other.money
+        self.unpriced += other.unpriced
+
     def __add__(self, other: Sum) -> Sum:
-        return Sum(
-            self.calls + other.calls,
-            self.tokens + other.tokens,
-            self.money + other.money,
-            self.unpriced + other.unpriced,
-        )
+        both = Sum(self.calls, self.tokens, self.money, self.unpriced)
+        both.include(other)
+        return both
 
     def exceeded(self, more: Charge, cap: Budget) -> str | None:
         """The cap that `more` on top of this sum would break: "calls", "tokens" or "money"; None where it fits."""
@@ -147,7 +150,7 @@ class Accounts:
     def _sum(sums: dict[str, Sum], names: list[str]) -> Sum:
         total = Sum()
         for one in (sums[name] for name in names if name in sums):
-            total = total + one
+            total.include(one)
         return total
 
 

@@ -11,15 +11,16 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
 from distrust.budget import NOTHING, CapReachedError, Charge, money
+from distrust.data import Items
 from distrust.errors import RunError
-from distrust.ledger import Answer, Call, Ledger, Setting
+from distrust.ledger import CHUNK, Answer, Call, Ledger, Setting
 from distrust.recipe import Budget, Endpoint
 from distrust.secrets import redact, show
 from distrust.teachers.client import Client, Failure
@@ -36,10 +37,31 @@ _jitter = random.Random()  # of its own: asking leaves the global random state a
 
 @dataclass(frozen=True)
 class Order:
-    """Samples of one question that are not in the ledger yet."""
+    """Samples of one question that are not in the ledger yet, for one request where the server honours `n`."""
 
     question: Question
     samples: tuple[int, ...]
+
+
+def missing(
+    recipe: Endpoint, prompt: Prompt, items: Items, ledger: Ledger | None, setting: str, skip: Container[bytes] = ()
+) -> Iterator[Order]:
+    """What the ledger lacks about some items, one look-up and some prompts at a time; all of it without a ledger."""
+    for questions in in_chunks(prompt, items, setting):
+        there = {} if ledger is None else ledger.samples([question.key for question in questions])
+        for question in questions:
+            have = there.get(question.key, set())
+            lacking = [sample for sample in range(recipe.samples) if sample not in have and question.key not in skip]
+            if recipe.honours_n and lacking:
+                yield Order(question, tuple(lacking))
+            else:
+                yield from (Order(question, (sample,)) for sample in lacking)
+
+
+def in_chunks(prompt: Prompt, items: Items, setting: str) -> Iterator[list[Question]]:
+    """The questions about some items under a setting's fingerprint, as many at a time as one look-up takes."""
+    for begin in range(0, len(items), CHUNK):
+        yield [prompt.question(items, row, setting) for row in range(begin, min(begin + CHUNK, len(items)))]
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,8 @@ class Buying:
     bill decides how it may be tried again: a refused one keeps its reservation, a lost one is charged and needs another.
 
     After `run`: `ended` is "complete", the recipe key of the cap that was reached, or "interrupted"; `trouble` is why
-    the server was given up on, or None; `notes` counts what a reader of the evidence should know.
+    the server was given up on, or None; `failed` holds the keys of questions that it would not answer; `notes` counts
+    what a reader of the evidence should know.
     """
 
     def __init__(
@@ -77,6 +100,7 @@ class Buying:
         self.ended = "complete"
         self.trouble: str | None = None
         self.notes: Counter[str] = Counter()
+        self.failed: set[bytes] = set()
         self.bought = 0
         self._lost_in_a_row = 0
         self._failed_in_a_row = 0
@@ -161,7 +185,7 @@ class Buying:
             if last or self._stop.is_set():
                 if call is not None:
                     await self.ledger.settle(call, "failed", NOTHING, detail=show(outcome.reason))
-                self.notes["failed"] += last
+                self.failed.add(question.key)
                 return 0
             await self._wait(outcome, tries)
         if call is not None:

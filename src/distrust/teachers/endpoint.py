@@ -20,14 +20,14 @@ from distrust.errors import TeacherError
 from distrust.evidence import Cost, Dense, Evidence
 from distrust.files import fingerprint
 from distrust.labels import ABSTAIN, LabelSpace
-from distrust.ledger import CHUNK, Answer, Ledger
+from distrust.ledger import Answer, Ledger
 from distrust.recipe import Budget, Endpoint
 from distrust.report.facts import Spending
 from distrust.teachers.answer_logprobs import label_logprobs
-from distrust.teachers.buying import Buying, Order, Progress
+from distrust.teachers.buying import Buying, Order, Progress, in_chunks, missing
 from distrust.teachers.client import Client
 from distrust.teachers.parse import reader
-from distrust.teachers.prompt import Prompt, Question
+from distrust.teachers.prompt import Prompt
 
 TICK = 0.1  # seconds between two reports of progress
 
@@ -51,6 +51,10 @@ class EndpointTeacher:
         RecipeError: a prompt, parser or base URL that cannot work. BudgetError: caps that cannot be kept.
     """
 
+    keeps_answers = True  # in the ledger: a run simply asks again, which costs nothing
+
+    keeps_answers = True  # in the ledger
+
     def __init__(
         self,
         recipe: Endpoint,
@@ -70,6 +74,7 @@ class EndpointTeacher:
         self._progress = progress
         self._ended = "complete"
         self._notes: Counter[str] = Counter()
+        self._failed: set[bytes] = set()  # not asked again by this object: the next start tries them anew
         refuse_unkeepable(recipe.name, recipe.price, recipe.max_tokens, recipe.budget, total)
         Client(recipe)  # a wrong URL or a missing key is refused before anything is computed
         described = self.prompt.setting()
@@ -93,12 +98,10 @@ class EndpointTeacher:
 
     def buy(self, items: Items) -> None:
         """Buy what the ledger lacks and keep nothing in memory. Raises as `ask` does."""
-        self._ended, self._notes = "complete", Counter()
         wanted = len(items) * self.recipe.samples
-        missing = sum(len(order.samples) for order in self._orders(items))
-        if not missing:
-            return
-        _run(self._buy(items, wanted, wanted - missing))
+        lacking = sum(len(order.samples) for order in self._orders(items))
+        if lacking:
+            _run(self._buy(items, wanted, wanted - lacking))
 
     def spending(self) -> Spending:
         """What this teacher has cost so far, in this run and before."""
@@ -140,7 +143,9 @@ class EndpointTeacher:
                 self._progress(Progress(self.name, there + buying.bought, wanted, buying.bought, now - start, price))
 
         await buying.run(self._orders(items), progress)
-        self._ended, self._notes = buying.ended, buying.notes
+        self._notes += buying.notes
+        self._failed |= buying.failed
+        self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
         kept = f"{there + buying.bought} of {wanted} answers are kept; start again to go on"
         if buying.ended == "interrupted":
             raise KeyboardInterrupt(f"Stopped asking teacher {self.name!r}: {kept}.")
@@ -148,21 +153,8 @@ class EndpointTeacher:
             self._ended = "server"
             raise TeacherError(f"Teacher {self.name!r} could not be asked further: {buying.trouble.rstrip('.')}. {kept}.")
 
-    def _chunks(self, items: Items) -> Iterator[list[Question]]:
-        for begin in range(0, len(items), CHUNK):
-            rows = range(begin, min(begin + CHUNK, len(items)))
-            yield [self.prompt.question(items, row, self.setting.fingerprint) for row in rows]
-
     def _orders(self, items: Items) -> Iterator[Order]:
-        for questions in self._chunks(items):
-            there = self.ledger.samples([question.key for question in questions])
-            for question in questions:
-                have = there.get(question.key, set())
-                missing = [sample for sample in range(self.recipe.samples) if sample not in have]
-                if self.recipe.honours_n and missing:
-                    yield Order(question, tuple(missing))
-                else:
-                    yield from (Order(question, (sample,)) for sample in missing)
+        return missing(self.recipe, self.prompt, items, self.ledger, self.setting.fingerprint, self._failed)
 
     def _evidence(self, items: Items) -> Evidence:
         size, samples = len(items), self.recipe.samples
@@ -171,14 +163,15 @@ class EndpointTeacher:
         cost = [Charge(0, 0, 0.0, 0)] * size
         texts: list[list[str]] = []
         notes = Counter(self._notes)
-        for questions in self._chunks(items):
+        for questions in in_chunks(self.prompt, items, self.setting.fingerprint):
             found = self.ledger.answers([question.key for question in questions])
             for question in questions:
                 row = len(texts)
                 bought = [(one, charge) for one, charge in found.get(question.key, []) if one.sample < samples]
                 texts.append([one.text for one, _ in bought])
                 cost[row] = _sum([charge for _, charge in bought])
-                notes["not bought" if self._ended == "complete" else f"not bought: {self._ended}"] += samples - len(bought)
+                unbought = "failed" if question.key in self._failed else f"not bought: {self._ended}"
+                notes[unbought] += samples - len(bought)
                 for one, _ in bought:
                     claims[one.sample, row], why = self._read(one.text)
                     notes[why] += bool(why)
