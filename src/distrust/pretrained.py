@@ -63,7 +63,7 @@ def load_classifier(
         )
     with _loading(where):
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            where,
+            folder or where,
             revision=revision or "main",
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
@@ -77,9 +77,9 @@ def load_tokenizer(where: str, *, revision: str | None = None, trust_remote_code
     """A checkpoint's tokenizer, able to pad. Raises DataError where there is none."""
     from transformers import AutoTokenizer
 
-    check_folder(where)
+    place = check_folder(where) or where
     with _loading(where, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(where, revision=revision or "main", trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision or "main", trust_remote_code=trust_remote_code)
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes of a folder without tokenizer files
         raise DataError(f"{where} holds no tokenizer; save one there, or its model reads every word as unknown.")
     if tokenizer.pad_token_id is None:

@@ -1,0 +1,124 @@
+"""How a local module answers: frozen, in batches, twice at first, and with features tapped on the way.
+
+Knows modules, batches and evidence. Knows nothing of checkpoints, tokens or recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust.data import Items
+from distrust.errors import TeacherError, nearest
+from distrust.evidence import Cost, Dense, Evidence
+from distrust.labels import LabelSpace
+from distrust.modules import frozen
+from distrust.secrets import show
+
+PROBE = 4  # items answered twice at the start of an ask, to find a teacher that is not repeatable
+
+
+def ask_module(
+    name: str,
+    space: LabelSpace,
+    module: nn.Module,
+    answer: Callable[[Tensor], Tensor],
+    batches: Iterable[Tensor],
+    items: Items,
+    features: Mapping[str, str],
+) -> Evidence:
+    """Ask a module about all items; its modes, gradient flags and hooks are as before afterwards.
+
+    Args:
+        name, space: who answers, and what each logit stands for.
+        answer: from rows (n,) long to the module's logits (n, C).
+        batches: rows, every item once, in any order.
+        features: module paths whose output to keep, by name.
+
+    Returns:
+        One claim and C logits per item, in the items' order; free of charge.
+
+    Raises:
+        TeacherError: items that the module cannot read, logits of another shape, answers that differ each time.
+        DataError: NaN or +inf logits.
+    """
+    logits = torch.zeros(len(items), len(space))
+    kept: dict[str, Tensor] = {}
+    with frozen(module), _tapped(module, features) as tapped:
+        for turn, rows in enumerate(batches):
+            if turn == 0:
+                _check_repeatable(name, answer, rows[:PROBE])
+            given = _call(name, answer, rows)
+            if not isinstance(given, Tensor) or given.shape != (len(rows), len(space)):
+                got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+                legal = (len(rows), len(space))
+                raise TeacherError(f"{name} gave {got} for {len(rows)} items; legal are logits {legal}.")
+            logits[rows] = given.float().cpu()
+            for feature, path in features.items():
+                if feature not in tapped:
+                    raise TeacherError(f"{name} does not use its module {path!r} to answer; take features from another.")
+                _place(name, kept, feature, tapped[feature].float().cpu(), rows, len(items))
+    claims = logits.argmax(-1).unsqueeze(0)
+    return Evidence(name, items.ids, space, claims, Dense(logits), kept, cost=Cost.free(len(items)))
+
+
+def check_features(module: nn.Module, features: Mapping[str, str] | None, who: str) -> dict[str, str]:
+    """Features by name. Raises TeacherError for a path that the module lacks, naming the nearest one."""
+    legal = [path for path, _ in module.named_modules() if path]
+    for path in (features or {}).values():
+        if path not in legal:
+            raise TeacherError(f"{who} has no module {path!r} to take features from; {nearest(path, legal)}.")
+    return dict(features or {})
+
+
+def _call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    try:
+        return answer(rows)
+    except torch.OutOfMemoryError as error:
+        raise TeacherError(f"{name} runs out of memory on {len(rows)} items at once; set a smaller batch_size.") from error
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise TeacherError(f"{name} cannot read these items: {show(str(error))}.") from error
+
+
+def _check_repeatable(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> None:
+    """Refuse a teacher that draws at random even in eval mode: its evidence could be neither stored nor judged."""
+    first, second = _call(name, answer, rows), _call(name, answer, rows)
+    same = not isinstance(first, Tensor) or torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True)
+    if not same:
+        raise TeacherError(
+            f"{name} answers the same items differently each time, even in eval mode; "
+            "does its forward use dropout without `training=self.training`?"
+        )
+
+
+def _place(who: str, features: dict[str, Tensor], name: str, value: Tensor, rows: Tensor, items: int) -> None:
+    kept = features.setdefault(name, value.new_zeros(items, *value.shape[1:]))
+    if value.shape != (len(rows), *kept.shape[1:]):
+        raise TeacherError(
+            f"{who}'s feature {name!r} is {tuple(value.shape)} in one batch and (n, {', '.join(map(str, kept.shape[1:]))}) "
+            "in another; tap a module with one vector per item, such as a pooler."
+        )
+    kept[rows] = value
+
+
+@contextmanager
+def _tapped(module: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
+    """The latest output of some submodules, by name; the hooks are gone afterwards."""
+    latest: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            latest[name] = output if isinstance(output, Tensor) else output[0]
+
+        return hook
+
+    handles = [module.get_submodule(path).register_forward_hook(keep(name)) for name, path in paths.items()]
+    try:
+        yield latest
+    finally:
+        for handle in handles:
+            handle.remove()
