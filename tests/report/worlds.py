@@ -27,6 +27,10 @@ TOPICS = {
     "refund": "refund merchant returned purchase money back",
     "pin blocked": "pin blocked tries unlock machine card",
 }
+HOSTILE = (
+    '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> </style></code></pre>'
+    '\x1b[31mred\x1b[0m \u202egnp.exe \ud800 {{ 7 * 7 }} javascript:alert(1) "><svg onload=alert(1)> ' + "x" * 1_000_000
+)
 FILLER = ["please", "help", "me", "with", "my", "the", "is", "not", "a", "yesterday", "today", "again", "can", "you"]
 
 

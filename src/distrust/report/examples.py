@@ -44,12 +44,14 @@ class Example:
 
 
 def doubted(facts: Facts, claims: Tensor) -> list[Example]:
-    """Items whose target is furthest from what the teachers claim there: claims (M, B) long."""
+    """Items whose target is furthest from what the teachers claim there, gold items aside: claims (M, B) long."""
     if facts.targets is None:
         return []
     told = facts.targets.sum(-1)  # (B,)
     mass = facts.targets.gather(-1, claims.clamp(min=0).T).T / told.clamp(min=1e-12)  # (M, B)
-    spoke = (claims >= 0) & (told > 0)
+    gold = set(facts.gold.ids) if facts.gold else set()
+    free = torch.tensor([item not in gold for item in facts.pool.ids])
+    spoke = (claims >= 0) & (told > 0) & free
     distance = ((1 - mass) * spoke).sum(0) / spoke.sum(0).clamp(min=1)
     return _examples(facts, claims, distance, least=0.05)
 

@@ -47,9 +47,12 @@ def plain(value: Any) -> Any:
     return plain(str(value))
 
 
-def percent(share: float | None, digits: int = 0) -> str:
-    """0.744 as "74 %"; "unknown" for None."""
-    return "unknown" if share is None else f"{100 * share:.{digits}f} %"
+def percent(share: float | None) -> str:
+    """0.744 as "74 %", and 0.996 as "99.6 %": only everything is 100 %, and only nothing 0 %; "unknown" for None."""
+    if share is None:
+        return "unknown"
+    whole = 0.005 <= share <= 0.995 or share in (0, 1)
+    return f"{100 * share:.0f} %" if whole else f"{min(max(100 * share, 0.1), 99.9):.1f} %"
 
 
 def count(number: float | None) -> str:

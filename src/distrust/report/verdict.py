@@ -89,8 +89,8 @@ def sentence(found: dict[str, Any]) -> str:
         rivals.setdefault(one["verdict"], []).append(f"{_who(name, one, found)} ({percent(one['accuracy']['value'])})")
     if not rivals:
         return f"{said}; there is nothing to compare it with."
-    groups = [f"{_WORDS[verdict]} {_listed(rivals[verdict])}" for verdict in _WORDS if verdict in rivals]
-    return f"{said}, {', but '.join(groups)}."
+    first, *others = [f"{_WORDS[verdict]} {_listed(rivals[verdict])}" for verdict in _WORDS if verdict in rivals]
+    return f"{said}, {first}{', but ' if others else ''}{' and '.join(others)}."
 
 
 def bracket(interval: dict[str, float]) -> str:
