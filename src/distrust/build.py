@@ -16,7 +16,16 @@ from distrust.errors import RunError
 from distrust.files import read_json, write_atomically, write_json
 from distrust.labels import LabelSpace
 from distrust.processes import rank
-from distrust.recipe import Classifier, Endpoint, NgramStudent, Recipe, Recorded, StudentRecipe, TransformerStudent
+from distrust.recipe import (
+    Classifier,
+    Endpoint,
+    NgramStudent,
+    Recipe,
+    Recorded,
+    StudentRecipe,
+    TransformerStudent,
+)
+from distrust.recipe_file import load_recipe
 from distrust.run import Run
 from distrust.secrets import expand
 from distrust.students import Student
@@ -46,9 +55,7 @@ def opened(
         DistrustError: whatever is wrong with data, teachers, student or folder; nothing has been asked by then.
     """
     folder = Path(expand(recipe.output_dir))
-    classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
-    # a recipe without `labels` leaves the classes to its classifiers: only then are they loaded before the data is read
-    task = load_task(recipe, [_classifier(one, None).space for one in classifiers] if recipe.labels is None else [])
+    task = read_task(recipe)
     check_folder(folder, task)
     with ledger(recipe, folder) as book:
         run = Run(
@@ -71,6 +78,21 @@ def opened(
         for sentence in task.warnings:
             run.warn(sentence)
         yield run, task
+
+
+def read_task(recipe: Recipe) -> Task:
+    """The recipe's data. Its classifiers name the classes where the recipe does not: only then are they loaded for it."""
+    classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
+    return load_task(recipe, [_classifier(one, None).space for one in classifiers] if recipe.labels is None else [])
+
+
+def task_of(folder: Path) -> Task:
+    """The task of a run's folder, read again from its recipe. Raises RunError where it is no run, or its data changed."""
+    if not (folder / "recipe.yaml").is_file():
+        raise RunError(f"{folder} is no run's folder; it has no recipe.yaml.")
+    task = read_task(load_recipe(folder / "recipe.yaml"))
+    check_folder(folder, task)
+    return task
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
@@ -102,17 +102,14 @@ class Run:
 
     def ask(self, source: Teacher | Student, items: Items) -> Evidence:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again."""
-        if getattr(source, "keeps_answers", False):
-            return _teacher(source).ask(items)
-        if isinstance(getattr(source, "fingerprint", None), str):
-            name, key = _teacher(source).name, _teacher(source).fingerprint
-            build = lambda folder: save_evidence(_teacher(source).ask(items), folder)  # noqa: E731
-        else:
-            student: Student = source  # type: ignore[assignment]
-            name, key = "student", student.key
+        if not hasattr(source, "ask"):
+            student = source
             size = self.options.per_device_eval_batch_size
-            build = lambda folder: save_evidence(answer(student, items, size), folder)  # noqa: E731
-        return load_evidence(self.stage(f"ask-{name}", fingerprint("ask", key, items.key), build))
+            return self._answered("student", student.key, items, lambda: answer(student, items, size))
+        teacher = cast(Teacher, source)
+        if teacher.keeps_answers:
+            return teacher.ask(items)
+        return self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
 
     def fit(
         self,
@@ -188,6 +185,11 @@ class Run:
         wait()
         return folder
 
+    def _answered(self, name: str, key: str, items: Items, ask: Callable[[], Evidence]) -> Evidence:
+        """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
+        folder = self.stage(f"ask-{name}", fingerprint("ask", key, items.key), lambda here: save_evidence(ask(), here))
+        return load_evidence(folder)
+
     def warn(self, sentence: str) -> None:
         """Say once, here and in the report, what a person should know."""
         if sentence not in self.warnings:
@@ -242,10 +244,6 @@ def surroundings() -> dict[str, Any]:
     """What bit-exact repetition depends on: device, threads, versions."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
-
-
-def _teacher(source: Teacher | Student) -> Teacher:
-    return source  # type: ignore[return-value]
 
 
 def _lock(folder: Path) -> int:

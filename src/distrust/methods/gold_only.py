@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from pydantic import Field
+
 from distrust.errors import RunError
 from distrust.recipe import Strict
 from distrust.run import Run
@@ -9,7 +13,9 @@ from distrust.students import Student
 
 
 class GoldOnly(Strict):
-    """No options."""
+    """Options of gold-only."""
+
+    min_steps: int = Field(300, gt=0, description="train at least so many steps: few labels make short epochs")
 
 
 def gold_only(run: Run, options: GoldOnly) -> Student:
@@ -17,4 +23,6 @@ def gold_only(run: Run, options: GoldOnly) -> Student:
     gold = run.gold_labelled()
     if not len(gold):
         raise RunError("The method gold-only needs gold labels, and the recipe gives none for training.")
-    return run.fit("gold-only", gold, epochs=run.options.num_train_epochs)
+    per_epoch = math.ceil(len(gold) / run.options.per_device_train_batch_size)
+    epochs = max(run.options.num_train_epochs, math.ceil(options.min_steps / per_epoch))
+    return run.fit("gold-only", gold, options=options, epochs=epochs)

@@ -13,16 +13,27 @@ from distrust.labels import LabelSpace
 
 
 class Teacher(Protocol):
-    """Anything that answers.
+    """Anything that answers. `ask` is repeatable and leaves the teacher, the items and the random state as they were."""
 
-    `fingerprint` changes whenever the same question could be answered differently (weights, prompt, sampling), and
-    with nothing else (not with concurrency or batch size). `ask` is repeatable and leaves the teacher, the items and
-    the global random state as they were.
-    """
+    @property
+    def name(self) -> str:
+        """What the recipe, the ledger and the report call it."""
+        ...
 
-    name: str
-    space: LabelSpace
-    fingerprint: str
+    @property
+    def space(self) -> LabelSpace:
+        """Its own classes, which need not be the task's."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same question could be answered differently (weights, prompt), and with nothing else."""
+        ...
+
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether its answers are durable already (a ledger, a file), so that asking again costs next to nothing."""
+        ...
 
     def ask(self, items: Items) -> Evidence:
         """Answer some items; an item without a usable answer abstains (-1) rather than going missing."""

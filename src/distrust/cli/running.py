@@ -1,0 +1,118 @@
+"""Commands that do the work: run, plan, annotate, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from distrust.recipe import Recipe
+
+RECIPE = Annotated[Path, typer.Argument(help="the recipe, a YAML file", metavar="RECIPE")]
+SET = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key: --set train.num_train_epochs=3")
+]
+
+
+def run(recipe: RECIPE, set_: SET = None) -> None:
+    """Ask, judge, train, evaluate, and leave a report.
+
+    A run that was interrupted goes on where it was; what is done or bought is never done or bought twice.
+
+    Examples:
+
+      distrust run recipe.yaml
+
+      distrust run recipe.yaml --set method.options.targets=confusions --set seed=1 --set output_dir=runs/one
+    """
+    loaded = _load(recipe, set_)
+    from distrust.build import opened
+    from distrust.cli.progress import Progress
+    from distrust.finish import carry_out, write
+    from distrust.processes import rank
+
+    with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, task):
+        for warning in work.warnings:
+            progress.say(f"Note: {warning}")
+        facts, student = carry_out(work, task, loaded)
+        if rank() != 0:
+            return
+        page = write(facts, student, work.folder)
+        for warning in facts.warnings:
+            progress.say(f"Note: {warning}")
+    _close(work.folder, page)
+
+
+def plan(recipe: RECIPE, set_: SET = None) -> None:
+    """Say what a recipe would buy, and what it would cost, before anything is spent.
+
+    Example: distrust plan recipe.yaml
+    """
+    loaded = _load(recipe, set_)
+    from distrust.cli.tables import plan_table
+    from distrust.plan import plan as expected
+
+    plan_table(expected(loaded))
+
+
+def annotate(recipe: RECIPE, set_: SET = None) -> None:
+    """Only buy: ask every teacher about the pool, keep the answers, train nothing.
+
+    Stop it when you like; started again, it buys only what is missing. `distrust run` then finds everything bought.
+
+    Example: distrust annotate recipe.yaml --set budget.money=5
+    """
+    loaded = _load(recipe, set_)
+    from distrust.build import opened
+    from distrust.cli.progress import Progress
+    from distrust.cli.tables import spending_table
+    from distrust.finish import prices, spending
+
+    with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, _):
+        evidence = work.evidence()
+        spent = spending(work, evidence, prices(loaded))
+    spending_table(spent, evidence)
+
+
+def demo(
+    output_dir: Annotated[Path, typer.Option(help="where the run goes")] = Path("runs/demo"),
+) -> None:
+    """Five teachers of handwritten digits, two of them systematically wrong, 50 gold labels: whom to believe?
+
+    Trains the teachers on the spot from scikit-learn's bundled digits; needs no network and under 90 seconds.
+    """
+    import torch
+
+    from distrust.demo import demo as play
+
+    torch.set_num_threads(1)  # networks this small lose by more
+    _close(output_dir, play(output_dir))
+
+
+def _load(path: Path, overrides: list[str] | None) -> Recipe:
+    from distrust.recipe_file import load_recipe
+
+    recipe = load_recipe(path, overrides)
+    from distrust.finish import check_method  # after the recipe: its mistakes are said before torch is loaded
+
+    check_method(recipe)
+    if recipe.threads is not None:
+        import torch
+
+        torch.set_num_threads(recipe.threads)
+    return recipe
+
+
+def _close(folder: Path, page: Path) -> None:
+    from distrust.cli.tables import summary
+
+    summary(folder / "metrics.json")
+    typer.echo(f"\nReport: {page}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (run, plan, annotate, demo):
+        app.command()(command)

@@ -1,0 +1,81 @@
+"""Tables on the terminal: what a plan expects, what was spent, how a run ended.
+
+Knows rich tables and plain metrics. Every text from outside is made inert before it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from distrust.secrets import show
+
+if TYPE_CHECKING:
+    from distrust.evidence import Evidence
+    from distrust.report.facts import Spending
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table: the first column to the left, the others to the right."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, name in enumerate(columns):
+        drawn.add_column(name, justify="left" if number == 0 else "right", header_style="dim")
+    for row in rows:
+        drawn.add_row(*(Text(show(str(cell))) for cell in row))
+    Console().print(drawn)
+
+
+def spending_table(spent: Sequence[Spending], evidence: Sequence[Evidence]) -> None:
+    """What each teacher cost and answered."""
+    rows = [
+        (
+            one.teacher,
+            f"{said.claims.ge(0).any(0).sum()} of {len(said)}",
+            one.calls,
+            one.prompt_tokens + one.completion_tokens,
+            "unknown" if one.money is None else f"{one.money:.4f}",
+            one.ended,
+        )
+        for one, said in zip(spent, evidence, strict=True)
+    ]
+    table("What was bought", ("teacher", "items answered", "calls", "tokens", "money", "buying ended"), rows)
+
+
+def summary(metrics: Path) -> None:
+    """The verdict of a run and its table of accuracies."""
+    from distrust.files import read_json
+
+    found: dict[str, Any] = read_json(metrics)
+    Console().print(Text(f"\n{show(found['verdict'], limit=1000)}\n", style="bold"))
+    rows = [(name, _percent(one.get("accuracy")), _percent(one.get("macro_f1"))) for name, one in _tested(found)]
+    if rows:
+        table("On the test items", ("", "accuracy", "macro F1"), rows)
+    judged = [
+        (name, _percent(one.get("accuracy")), _share(one.get("coverage")))
+        for name, one in (found.get("teachers") or {}).items()
+    ]
+    if judged:
+        table("\nTeachers, where gold is known", ("", "accuracy", "coverage"), judged)
+
+
+def _tested(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    test = found.get("test") or {}
+    return [(name, one) for name, one in test.items() if isinstance(one, dict) and "accuracy" in one]
+
+
+def _percent(interval: Any) -> str:
+    if not isinstance(interval, dict) or interval.get("value") is None:
+        return "-"
+    value, low, high = (
+        100 * interval[name] if interval.get(name) is not None else float("nan") for name in ("value", "low", "high")
+    )
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+def _share(value: Any) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"

@@ -1,0 +1,176 @@
+"""The end of a run: the student judged and saved, and everything a report is made from.
+
+Knows what is gathered from a run. Knows nothing of how it was trained, or of how a page looks.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from distrust import __version__
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.evidence import Evidence
+from distrust.files import write_atomically
+from distrust.labelled import Labelled
+from distrust.methods import METHODS, find
+from distrust.recipe import Price, Recipe
+from distrust.report.facts import Facts, Spending
+from distrust.report.saved import save_facts
+from distrust.run import Run, surroundings
+from distrust.students import Student
+from distrust.task import Task
+from distrust.teachers import Teacher
+
+REFERENCE = "gold-only"  # what the same student learns without teachers: every run says whether they were worth it
+
+
+def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
+    """The recipe's method, the reference beside it, and what there is to say of both; the student to keep."""
+    method, options = find(recipe.method.name, recipe.method.options)
+    student = method.run(run, options)
+    students = {"student": student}
+    if recipe.method.name != REFERENCE and len(run.gold_labelled()):
+        students[REFERENCE] = METHODS[REFERENCE].run(run, METHODS[REFERENCE].options())
+    facts = gather(
+        run,
+        students,
+        task.test,
+        method=recipe.method.name,
+        options=options.model_dump(),
+        recipe=recipe.model_dump(mode="json"),
+        kinds={teacher.name: teacher.kind for teacher in recipe.teachers},
+        prices=prices(recipe),
+    )
+    return facts, student
+
+
+def prices(recipe: Recipe) -> dict[str, Price]:
+    """Each teacher's price, by name."""
+    return {teacher.name: teacher.price for teacher in recipe.teachers}
+
+
+def gather(
+    run: Run,
+    students: Mapping[str, Student],
+    test: tuple[Items, Tensor] | None,
+    *,
+    method: str,
+    options: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    kinds: Mapping[str, str],
+    prices: Mapping[str, Price],
+    simulated: Sequence[str] = (),
+) -> Facts:
+    """Everything a report shows of a run. Students answer the test items here, and nowhere before.
+
+    Args:
+        run: the run, its fits done.
+        students: by name, the one to keep as "student".
+        test: items and gold labels (n,), or None.
+        method, options, recipe: what was done, as plain values.
+        kinds, prices: of each teacher, by name.
+        simulated: a sentence for each part that stands in for something real.
+    """
+    evidence = run.evidence()
+    fitted = run.fits.get("student")
+    if test is None:
+        run.warn("There is no test set, so nothing is said of how good the student is; give data.test.")
+    return Facts(
+        title=run.folder.resolve().name,
+        method=method,
+        options=options,
+        recipe=recipe,
+        space=run.space,
+        pool=run.pool,
+        evidence=evidence,
+        kinds=kinds,
+        gold=run.gold if len(run.gold) else None,
+        targets=None if fitted is None else _spread(fitted.labelled, _said(fitted.labelled), run.pool),
+        target_weight=None if fitted is None else _spread(fitted.labelled, fitted.labelled.weight, run.pool),
+        test=None if test is None else test[0],
+        test_labels=None if test is None else test[1],
+        predictions={} if test is None else {name: run.ask(one, test[0]).distribution() for name, one in students.items()},
+        test_evidence=[] if test is None else _on_test(run, test[0]),
+        history=[row for fit in run.fits.values() for row in fit.history],
+        spending=spending(run, evidence, prices),
+        warnings=[*run.warnings, *_outside(evidence)],
+        simulated=simulated,
+        environment={**surroundings(), **versions(), "seed": run.seed},
+    )
+
+
+def write(facts: Facts, student: Student, folder: Path) -> Path:
+    """Save the student with its card, the facts, the metrics of every fit and the report; returns the report's path."""
+    from distrust.card import model_card
+    from distrust.report.metrics import metrics
+    from distrust.report.page import write_report
+
+    student.save(folder / "student")
+    write_atomically(folder / "student" / "README.md", model_card(facts, metrics(facts)))
+    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in facts.history))
+    save_facts(facts, folder / "facts")
+    return write_report(facts, folder)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a run's figures."""
+    return {"distrust": __version__, "python": platform.python_version(), "machine": platform.machine()}
+
+
+def _said(labelled: Labelled) -> Tensor:
+    """What each item of a training set was told: its target, or its gold label: (B, C)."""
+    gold = one_hot(labelled.labels.clamp(min=0), labelled.targets.shape[1]).to(labelled.targets.dtype)
+    return torch.where((labelled.labels >= 0).unsqueeze(-1), gold, labelled.targets)
+
+
+def _spread(labelled: Labelled, values: Tensor, pool: Items) -> Tensor:
+    """Values of a training set (B, ...) in the pool's order (N, ...); zero where an item was left out."""
+    row_of = {item: row for row, item in enumerate(labelled.items.ids)}
+    rows = torch.tensor([row_of.get(item, -1) for item in pool.ids], dtype=torch.long)
+    there = (rows >= 0).reshape(-1, *(1 for _ in values.shape[1:]))
+    return torch.where(there, values[rows.clamp(min=0)], torch.zeros_like(values[:1]))
+
+
+def _on_test(run: Run, test: Items) -> list[Evidence]:
+    """Teachers that can answer the test items at no price; one that cannot answer any of them is left out."""
+    free = [run.ask(teacher, test) for teacher in run.teachers if not hasattr(teacher, "spending")]
+    return [one for one in free if bool((one.claims >= 0).any())]
+
+
+def spending(run: Run, evidence: Sequence[Evidence], prices: Mapping[str, Price]) -> list[Spending]:
+    """What each teacher cost: by the ledger, or by its price for answers that were bought before."""
+    return [_spending(teacher, one, prices[one.source]) for teacher, one in zip(run.teachers, evidence, strict=True)]
+
+
+def _spending(teacher: Teacher, evidence: Evidence, price: Price) -> Spending:
+    paid = getattr(teacher, "spending", None)
+    if paid is not None:
+        spent: Spending = paid()
+        return spent
+    answers = int((evidence.claims >= 0).any(0).sum())
+    return Spending(teacher.name, 0, 0, 0, None if price.per_call is None else price.per_call * answers)
+
+
+def _outside(evidence: Sequence[Evidence]) -> list[str]:
+    return [
+        f"{one.source}: {count} answers {what}; they abstain."
+        for one in evidence
+        for what, count in one.notes.items()
+        if what in ("outside the label space", "could not parse")
+    ]
+
+
+def check_method(recipe: Recipe) -> None:
+    """Refuse a method or an option that does not exist before any data is read or anything is bought."""
+    find(recipe.method.name, recipe.method.options)
+    if not recipe.teachers and recipe.method.name != REFERENCE:
+        raise RunError(f"The method {recipe.method.name} asks teachers; name one under `teachers`.")
