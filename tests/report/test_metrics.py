@@ -130,20 +130,20 @@ def test_permuting_teachers_changes_no_figure(digits_facts, found):
 def test_the_sentence_says_above_within_noise_and_below():
     interval = {"value": 0.744, "low": 0.72, "high": 0.76}
 
-    def rival(name, share, verdict):
-        return {"name": name, "accuracy": {"value": share, "low": 0, "high": 1}, "verdict": verdict}
+    def rival(name, share, verdict, paired=True):
+        return {"name": name, "accuracy": {"value": share, "low": 0, "high": 1}, "verdict": verdict, "paired": paired}
 
     found = {
         "test": {"student": {"accuracy": interval}},
         "teachers": {"gpt": {}},
         "verdicts": {
-            "best_teacher": rival("gpt", 0.6, "above"),
+            "best_teacher": rival("gpt", 0.6, "above", paired=False),
             "majority_vote": rival("majority vote", 0.8, "below"),
             "gold_only": rival("gold-only", 0.73, "within noise"),
         },
     }
     assert sentence(found) == (
-        "The student is right on 74 % [72, 76] of the test items, above its teacher (60 %), "
+        "The student is right on 74 % [72, 76] of the test items, above its teacher (60 % on gold), "
         "but within noise of the gold-only student (73 %) and below the majority vote of its teachers (80 %)."
     )
 

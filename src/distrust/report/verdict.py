@@ -86,7 +86,9 @@ def sentence(found: dict[str, Any]) -> str:
     said = f"The student is right on {percent(accuracy['value'])} {bracket(accuracy)} of the test items"
     rivals: dict[str, list[str]] = {}
     for name, one in found["verdicts"].items():
-        rivals.setdefault(one["verdict"], []).append(f"{_who(name, one, found)} ({percent(one['accuracy']['value'])})")
+        where = "" if one["paired"] else " on gold"
+        share = f"{percent(one['accuracy']['value'])}{where}"
+        rivals.setdefault(one["verdict"], []).append(f"{_who(name, one, found)} ({share})")
     if not rivals:
         return f"{said}; there is nothing to compare it with."
     first, *others = [f"{_WORDS[verdict]} {_listed(rivals[verdict])}" for verdict in _WORDS if verdict in rivals]

@@ -25,18 +25,17 @@ Metrics = Mapping[str, Any]
 
 def figures(found: Metrics) -> dict[str, Any]:
     """Accuracies of everybody as dots with intervals on one scale, best first within students and teachers."""
-    rows = [*_students(found), *_teachers(found)]
+    students, teachers = _students(found), _teachers(found)
+    rows = [*students, *teachers]
     if not rows:
         return {"rows": [], "ticks": []}
     floor = max(0.0, math.floor(10 * min(row["low"] for row in rows) - 0.25) / 10)
-    scale = 100 / (1 - floor) if floor < 1 else 100.0
 
     def place(share: float) -> float:
-        return round(float(share - floor) * scale, 2)
+        return round(float(100 * (share - floor) / (1 - floor)), 2)
 
-    students = len(_students(found))
-    for place_in, row in enumerate(rows):
-        row["first"] = place_in == students > 0  # of the teachers, below the students
+    for row in rows:
+        row["first"] = bool(students) and row in teachers[:1]  # a gap between students and teachers
         row |= {"at": place(row["value"]), "from": place(row["low"]), "wide": place(row["high"]) - place(row["low"])}
     marks = [mark for mark in ticks([floor, 1.0], 5) if floor - 1e-9 <= mark <= 1 + 1e-9]
     return {"rows": rows, "ticks": [{"at": place(mark), "text": f"{100 * mark:.0f}"} for mark in marks]}
