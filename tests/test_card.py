@@ -73,7 +73,8 @@ def test_it_names_teachers_money_trust_data_and_method() -> None:
     card = model_card(run, metrics(run))
     row = next(line for line in card.splitlines() if line.startswith("| expert |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1] == "recorded" and cells[2].startswith("75.0") and cells[3:] == ["100 %", "75 %", "20", "1.25"]
+    assert cells[1:3] == ["recorded", "unknown"] and cells[3].startswith("75.0")
+    assert cells[4:] == ["100 %", "75 %", "20", "1.25"]
     student = next(line for line in card.splitlines() if line.startswith("| student |"))
     assert "50.0" in student
     assert "2 classes, in this order: spam, ham." in card
@@ -96,11 +97,21 @@ def test_hub_names_reach_the_front_matter() -> None:
     assert fields["datasets"] == ["ag_news", "me/test"] and fields["base_model"] == "org/base"
 
 
+def test_the_model_behind_a_teacher_is_named_and_no_folder_of_this_machine() -> None:
+    for model, adapter, shown in [
+        ("gpt-4o-mini", None, "gpt-4o-mini"),
+        ("org/base", "/home/me/private/lora/", "org/base + lora"),
+    ]:
+        teacher = {"name": "expert", "model": model, "adapter": adapter}
+        card = model_card(facts(recipe={"teachers": [teacher], "student": {"kind": "ngram"}}), {})
+        assert f"| expert | recorded | {shown} |" in card and "/home/me" not in card
+
+
 def test_what_is_unknown_is_said_to_be() -> None:
     run = facts(spending=[Spending("expert", 20, 0, 0, None)], gold=None, test=None, test_labels=None, targets=None)
     for figures in ({}, {"test": None, "teachers": {}}, {"teachers": {"expert": {"accuracy": None, "believed": None}}}):
         card = model_card(run, figures)
-        assert "| expert | recorded | unknown | unknown | unknown | 20 | unknown |" in card
+        assert "| expert | recorded | unknown | unknown | unknown | unknown | 20 | unknown |" in card
         assert "Not measured" in card
         assert "Nobody vouched for a single example of: spam, ham." in card
     lonely = model_card(replace(run, evidence=[], spending=[]), {})

@@ -131,6 +131,7 @@ def _teachers(facts: Facts, metrics: Mapping[str, Any]) -> str:
             [
                 _say(one.source),
                 _say(facts.kinds.get(one.source, "unknown")),
+                _say(_model(facts, one.source)),
                 _interval(_at(figures, "accuracy"), share=True) or "unknown",
                 percent(_number(_at(figures, "coverage"))),
                 percent(_number(_at(figures, "believed"))),
@@ -138,7 +139,7 @@ def _teachers(facts: Facts, metrics: Mapping[str, Any]) -> str:
                 money(cost.money if cost else None),
             ]
         )
-    head = ["teacher", "kind", "accuracy on gold", "answered", "believed", "calls", "money"]
+    head = ["teacher", "kind", "model", "accuracy on gold", "answered", "believed", "calls", "money"]
     note = (
         "*Believed* is the share of what the student was told, on the items a teacher answered, that went with its answer. "
         "*Money* is in the currency of the recipe's prices; unknown is not zero."
@@ -148,7 +149,7 @@ def _teachers(facts: Facts, metrics: Mapping[str, Any]) -> str:
 
 def _data(facts: Facts, metrics: Mapping[str, Any]) -> str:
     used = _number(_at(metrics, "targets", "items"))
-    sets = [name if _is_hub_id(name) else name.replace("\\", "/").rsplit("/", 1)[-1] for name in _data_sets(facts)]
+    sets = [_base_name(name) for name in _data_sets(facts)]
     options = json.dumps(dict(facts.options), default=str, ensure_ascii=False)
     lines = [
         f"- pool: {count(len(facts.pool))} items" + (f", of which the student learned from {count(used)}" if used else ""),
@@ -174,6 +175,19 @@ def _limits(facts: Facts, metrics: Mapping[str, Any]) -> str:
         lines.append("The figures above hold for items like its test items; elsewhere, measure again.")
     lines += [_say(one, 400) for one in (*facts.simulated, *facts.warnings)]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _model(facts: Facts, teacher: str) -> str:
+    """The model behind a teacher, whose licence counts; "unknown" for recorded answers."""
+    recipes = _at(facts.recipe, "teachers") or ()
+    named = next((one for one in recipes if _at(one, "name") == teacher), None)
+    parts = [_base_name(str(part)) for part in (_at(named, "model"), _at(named, "adapter")) if part]
+    return " + ".join(parts) or "unknown"
+
+
+def _base_name(path: str) -> str:
+    """A hub id or file name as it is; of any longer path, which would tell of somebody's machine, the end."""
+    return path if HUB_ID.fullmatch(path) else path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _data_sets(facts: Facts) -> list[str]:

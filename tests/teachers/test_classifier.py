@@ -478,3 +478,21 @@ def test_other_limits_are_sentences(folder: Path, teacher: ClassifierTeacher) ->
         ClassifierTeacher(options(folder, max_length=65), SPACE)
     with pytest.raises(DataError, match="reads texts and the items are tensors"):
         teacher.ask(tensor_items())
+
+
+def test_unreadable_items_and_unused_features_are_sentences() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.EmbeddingBag(5, 3)
+            self.idle = nn.Linear(1, 1)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.embedding(inputs)  # type: ignore[no-any-return]
+
+    items = Items(("a", "b"), torch.tensor([[1, 2], [3, 4]]))
+    assert values(ModuleTeacher("tokens", Tokens(), SPACE), items).shape == (2, 3)
+    with pytest.raises(TeacherError, match="cannot read these items"):
+        ModuleTeacher("tokens", Tokens(), SPACE).ask(Items(("a",), torch.tensor([[9, 1]])))
+    with pytest.raises(TeacherError, match="does not use its module 'idle'"):
+        ModuleTeacher("tokens", Tokens(), SPACE, features={"none": "idle"}).ask(items)
