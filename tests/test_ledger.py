@@ -53,7 +53,7 @@ def test_more_questions_than_one_look_up(tmp_path: Path) -> None:
 
         asyncio.run(all_at_once())
         assert set(ledger.samples(questions)) == set(questions)
-        assert all(ledger.answers(questions)[one][0][0].text == one.hex() for one in questions)
+        assert all(found[0][0].text == question.hex() for question, found in ledger.answers(questions).items())
 
 
 def test_a_cap_counts_what_earlier_processes_spent(tmp_path: Path) -> None:

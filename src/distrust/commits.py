@@ -32,11 +32,14 @@ class Commits:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    async def write(self, writes: list[Write]) -> None:
-        """Return once all of it is on disk. Raises RunError on a full or read-only disk; then nothing of it is."""
+    def write(self, writes: list[Write]) -> asyncio.Future[None]:
+        """Queue writes, in order; the future is done once all of it is on disk.
+
+        Its exception is a RunError on a full or read-only disk; then nothing of it is there.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put((writes, done))
-        await done
+        return done
 
     def close(self) -> None:
         """Write what is queued and stop."""

@@ -6,6 +6,7 @@ sample. Does not know how an answer is read: a mended parser finds the same raw 
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import itertools
 import json
@@ -180,16 +181,16 @@ class Ledger:
         await self._write([(RESERVE, row + money)])
         return call
 
-    async def settle(
+    def settle(
         self, call: Call, status: str, charge: Charge, answers: Sequence[Answer] = (), detail: str | None = None
-    ) -> None:
-        """Record how a call ended and what it brought, durably: when this returns, no kill can undo it."""
+    ) -> asyncio.Future[None]:
+        """Record how a call ended and what it brought; once the future is done, no kill can undo it."""
         del self._open[call.id]  # booked before it is written: writes keep their order, so a later reservation comes after
         self.accounts.settle(call.setting.teacher, call.worst, charge)
         row = (status, charge.calls, charge.prompt_tokens, charge.completion_tokens, charge.money, detail, call.id)
         writes: list[Write] = [(SETTLE, row)]
         writes += [(ANSWER, (call.question, one.sample, call.id, one.text, one.finish, one.logprobs)) for one in answers]
-        await self._write(writes)
+        return self._write(writes)
 
     async def release(self, call: Call) -> None:
         """Take back a reservation whose call was never sent."""
@@ -231,10 +232,10 @@ class Ledger:
         with self._guard, _refusals(self.path):
             self._connection.executescript(script)
 
-    async def _write(self, writes: list[Write]) -> None:
+    def _write(self, writes: list[Write]) -> asyncio.Future[None]:
         if self._commits is None:
             raise RunError(f"{self.path} was opened for reading only.")
-        await self._commits.write(writes)
+        return self._commits.write(writes)
 
     def _load_accounts(self) -> None:
         rows = self._query(

@@ -65,6 +65,14 @@ def in_chunks(prompt: Prompt, items: Items, setting: str) -> Iterator[list[Quest
 
 
 @dataclass(frozen=True)
+class Bought:
+    """Answers that came; they count once they are written."""
+
+    count: int
+    written: asyncio.Future[None]
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far buying has come: `done` of `wanted` answers are there, `bought` of them in these `seconds`."""
 
@@ -148,25 +156,33 @@ class Buying:
         self._stop.set()
 
     async def _work(self, orders: Iterator[Order], progress: Callable[[int], None]) -> None:
+        before: Bought | None = None  # on its way to the disk while the next question is asked
         for order in orders:  # shared by all workers: each takes the next
             if self._stop.is_set():
-                return
+                break
             missing = order.samples
             together = self.recipe.honours_n
             while missing and not self._stop.is_set():
                 batch = missing if together else missing[:1]
-                got = await self._buy(order.question, batch)
-                if got == 0:
+                bought = await self._buy(order.question, batch)
+                if bought is None:
                     break
-                if got < len(batch):
+                if bought.count < len(batch):
                     self.notes["fewer choices than asked for; the rest was asked singly"] += 1
                     together = False
-                missing = missing[got:]
-                self.bought += got
-                progress(got)
+                missing = missing[bought.count :]
+                await self._confirm(before, progress)
+                before = bought
+        await self._confirm(before, progress)
 
-    async def _buy(self, question: Question, samples: tuple[int, ...]) -> int:
-        """Buy some samples of a question in one request, trying again where that can help; returns how many came."""
+    async def _confirm(self, bought: Bought | None, progress: Callable[[int], None]) -> None:
+        if bought is not None:
+            await bought.written
+            self.bought += bought.count
+            progress(bought.count)
+
+    async def _buy(self, question: Question, samples: tuple[int, ...]) -> Bought | None:
+        """Buy some samples of a question in one request, trying again where that can help; None where none came."""
         worst = worst_case(self.recipe, self.prompt, question.prompt, len(samples))
         body = payload(self.recipe, self.prompt.answers, question.prompt, samples[0], len(samples))
         call: Call | None = None
@@ -176,7 +192,7 @@ class Buying:
                 break
             outcome = await self.client.ask(body)
             if isinstance(outcome, Reply):
-                return await self._keep(call, samples, outcome)
+                return self._keep(call, samples, outcome)
             if outcome.outcome == "lost":
                 await self.ledger.settle(call, "unknown", worst, detail=show(outcome.reason))
                 call = None
@@ -186,11 +202,11 @@ class Buying:
                 if call is not None:
                     await self.ledger.settle(call, "failed", NOTHING, detail=show(outcome.reason))
                 self.failed.add(question.key)
-                return 0
+                return None
             await self._wait(outcome, tries)
         if call is not None:
             await self.ledger.release(call)
-        return 0
+        return None
 
     async def _reserve(self, question: Question, worst: Charge) -> Call | None:
         while not self._stop.is_set():
@@ -207,7 +223,7 @@ class Buying:
             await asyncio.sleep(0.01)  # calls in flight hold the room; most end below their reservation
         return None
 
-    async def _keep(self, call: Call, samples: tuple[int, ...], reply: Reply) -> int:
+    def _keep(self, call: Call, samples: tuple[int, ...], reply: Reply) -> Bought:
         self._lost_in_a_row = self._failed_in_a_row = 0
         worst = call.worst
         if reply.prompt_tokens is None or reply.completion_tokens is None:
@@ -220,8 +236,7 @@ class Buying:
             Answer(sample, redact(choice.text), choice.finish, choice.logprobs)
             for sample, choice in zip(samples, reply.choices, strict=False)
         ]
-        await self.ledger.settle(call, "answered", charge, kept)
-        return len(kept)
+        return Bought(len(kept), self.ledger.settle(call, "answered", charge, kept))
 
     async def _may_send(self) -> bool:
         """Wait for the rate limit and for a pause the server asked for; False when buying has stopped meanwhile."""

@@ -156,6 +156,8 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:
     """The body, or None when it is larger than any answer."""
+    if response.content_length is not None and response.content_length <= READ:
+        return await response.read()
     parts, size = [], 0
     async for part in response.content.iter_any():
         size += len(part)
