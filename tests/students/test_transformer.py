@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_saved_as_its_users_load_it(kind: str, tmp_path: Path) -> None:
     student = build(options(config={"model_type": kind, **KINDS[kind]}, vocabulary=300), SPACE, 0, POOL)
     fit(student, POOL)
+    (tmp_path / f".student.{os.getpid()}.part" / "left by a kill").mkdir(parents=True)
     items = Items(tuple(map(str, range(6))), (*POOL.inputs[:5], "wheat " * 200))
     before = logits(student, items)
     student.save(tmp_path / "student")

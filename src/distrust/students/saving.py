@@ -27,8 +27,10 @@ def publishing(folder: Path) -> Iterator[Path]:
     Raises:
         RunError: a full disk or a folder that cannot be written.
     """
+    folder = folder.absolute()
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     with refusing(folder):
+        shutil.rmtree(draft, ignore_errors=True)  # of a killed process that had this number
         draft.mkdir(parents=True)
         try:
             yield draft
