@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from distrust.cli import checking as checking
 from distrust.cli import looking as looking
 from distrust.cli import running as running
 from distrust.cli import starting as starting
@@ -32,14 +33,17 @@ app = typer.Typer(
     Exit codes: 0 done (also when a budget ended buying), 2 a mistake you can mend (said in one sentence), 130 interrupted
     (what was bought and trained is kept; the same command goes on).""",
 )
-for room in (running, looking, starting, using):
+for room in (running, looking, starting, using, checking):
     room.register(app)
 
 
 def main() -> None:
     """Run the command line; a mistake of the user ends in one sentence, never in a traceback."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer hands the code of an Exit back, and makes one of Ctrl-C, 130
+        if code == 130:
+            raise KeyboardInterrupt
+        sys.exit(code or 0)
     except DistrustError as error:
         _end(str(error), 2)
     except typer.Exit as done:
