@@ -76,11 +76,19 @@ def test_a_row_of_minus_infinity_says_nothing_instead_of_nan() -> None:
     assert stacked.probabilities.tolist() == [[[0, 0, 0], [0.5, 0, 0.5]]]
 
 
+def test_where_an_item_has_claims_but_no_logits_its_votes_speak() -> None:
+    partly = source([[2, 0], [2, 0], [1, 0]], logits=Dense(torch.tensor([[-INF, -INF, -INF], [0.0, -INF, 0.0]])))
+    expected = [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)], [0.5, 0, 0.5]]
+    assert partly.distribution().tolist() == expected
+    stacked = stack([partly], ABC)
+    assert stacked.probabilities[0].tolist() == expected and stacked.answered.tolist() == [[True, True]]
+
+
 def test_top_k_spreads_its_tail_and_sums_to_one() -> None:
     top = TopK(torch.tensor([[2, 0]]), torch.tensor([[0.5, 0.3]]).log(), torch.tensor([0.2]), classes=4)
     assert top.dense().exp().tolist() == [pytest.approx([0.3, 0.1, 0.5, 0.1])]
-    whole = TopK(torch.tensor([[1, 0]]), torch.tensor([[0.5, 0.5]]).log(), torch.tensor([-1e-8]), classes=2)
-    assert whole.dense().exp().tolist() == [[0.5, 0.5]]  # rounding in 1 - sum is no NaN
+    whole = TopK(torch.tensor([[1, 0]]), torch.tensor([[0.5, 0.5]]).log(), torch.tensor([-1e-8]), classes=3)
+    assert whole.dense().exp().tolist() == [[0.5, 0.5, 0]]  # rounding in 1 - sum is no NaN
     tokens = TopK(torch.zeros(2, 3, 1, dtype=torch.long), torch.zeros(2, 3, 1), torch.zeros(2, 3), classes=5)
     assert tokens.dense().shape == (2, 3, 5)
 

@@ -184,6 +184,7 @@ def test_a_fingerprint_tells_apart_what_is_different() -> None:
 
 
 def test_a_fingerprint_is_of_the_content_alone() -> None:
+    assert fingerprint(["ab", "c"]) != fingerprint(["a", "bc"])
     table = torch.arange(12.0).reshape(3, 4)
     assert fingerprint(table.T) == fingerprint(table.T.contiguous())
     assert fingerprint(table[1:]) == fingerprint(table[1:].clone().requires_grad_())

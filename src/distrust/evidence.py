@@ -144,7 +144,7 @@ class Evidence:
         if self.logits is None:
             return shares
         logits = self.logits.dense() / temperature
-        return torch.where((logits > -torch.inf).any(-1, keepdim=True), _softmax(logits), shares.to(logits.dtype))
+        return torch.where((logits > -torch.inf).any(-1, keepdim=True), logits.softmax(-1), shares.to(logits.dtype))
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
         logits = logits.masked_fill(~asked.reshape(-1, *(1 for _ in tail), 1), -torch.inf)
         said = (logits > -torch.inf).any(-1)  # (*items)
         answered = answered | said
-        probabilities = torch.where(said.unsqueeze(-1), _softmax(logits), probabilities.to(logits.dtype))
+        probabilities = torch.where(said.unsqueeze(-1), logits.softmax(-1), probabilities.to(logits.dtype))
         unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)  # uniform over what it knows
         logits = torch.where(said.unsqueeze(-1), logits, unsaid)
     return _Placed(claims, probabilities, logits, one.space.known_in(space), answered)
@@ -253,8 +253,3 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
 def _pad_samples(claims: Tensor, samples: int) -> Tensor:
     missing = samples - claims.shape[0]
     return torch.cat([claims, claims.new_full((missing, *claims.shape[1:]), ABSTAIN)]) if missing else claims
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """Softmax (*items, C) in which a row of -inf becomes a row of zeros, not of NaN."""
-    return logits.softmax(-1).masked_fill((logits == -torch.inf).all(-1, keepdim=True), 0)
