@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import hashlib
 import json
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
+BOMB = gzip.compress(b"[" * 100_000_000, compresslevel=1)  # 0.4 MB
 served: Counter[str] = Counter()
 tries: Counter[str] = Counter()
 in_flight = 0
@@ -151,6 +153,10 @@ async def gigantic(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(reply(body, text="alpha " * 3_000_000))
 
 
+async def bomb(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    return web.Response(body=BOMB, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+
+
 async def reset(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
@@ -230,7 +236,7 @@ ODD = (
     no_usage,
     mad_usage,
 )
-MODES = {mode.__name__: mode for mode in (*PLAIN, *ODD, greedy, hostile)}
+MODES = {mode.__name__: mode for mode in (*PLAIN, *ODD, greedy, hostile, bomb)}
 
 
 def main() -> None:

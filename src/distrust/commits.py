@@ -117,3 +117,4 @@ def _resolve(futures: list[asyncio.Future[None]], error: RunError | None) -> Non
             future.set_result(None)
         else:
             future.set_exception(error)
+            future.exception()  # heard: a call that was stopped meanwhile is no news for asyncio's log

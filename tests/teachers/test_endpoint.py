@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
+import sqlite3
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from distrust.errors import BudgetError, RecipeError, TeacherError
+from distrust.commits import connect
+from distrust.errors import BudgetError, RecipeError, RunError, TeacherError
 from distrust.labels import LabelSpace
 from distrust.ledger import Ledger
 from distrust.recipe import Budget, Endpoint
@@ -210,6 +213,7 @@ def test_a_broken_connection_is_charged_and_tried_again(ledger: Ledger, address:
         ("html", {}, r"cannot be read \(no JSON: '<html><script>alert\(1\)</script>\\\\x1b\[31mPlease"),
         ("wrong_json", {}, "a choice whose content is no text"),
         ("deep_json", {}, "no JSON"),
+        ("bomb", {}, "more than 8 MiB"),
         ("gigantic", {}, "more than 8 MiB"),
         ("no_structure", {"structured": "json"}, "response_format is not supported"),
         ("no_structure", {"structured": "choice"}, "response_format is not supported"),
@@ -362,6 +366,27 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path) -> None
             assert process.stdout.read().splitlines()[-1] == "ended complete"
     with Ledger(tmp_path / "l") as ledger:
         assert ledger.totals("t")["answered"][0] == 200 and ledger.totals("t").get("unknown", (0,))[0] <= 4
+
+
+def test_a_full_disk_ends_buying_with_a_sentence_alone(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def small(path: Path, readonly: bool = False) -> sqlite3.Connection:
+        connection = connect(path, readonly)
+        connection.execute("PRAGMA max_page_count = 30")  # SQLite then fails as on a full disk
+        return connection
+
+    monkeypatch.setattr("distrust.commits.connect", small)
+    with Ledger(tmp_path / "l") as ledger:
+        with pytest.raises(RunError, match="disk is full"):
+            teacher(ledger, address, "hostile").ask(numbered(2000))
+        kept = ledger.totals("t")["answered"][0]
+    gc.collect()
+    assert kept > 10 and capfd.readouterr().err == ""
+    monkeypatch.undo()
+    with Ledger(tmp_path / "l") as ledger:
+        assert (teacher(ledger, address).ask(numbered(kept + 100)).claims >= 0).all()
+        assert ledger.totals("t")["answered"][0] == kept + 100
 
 
 def test_memory_holds_no_answers_while_buying(ledger: Ledger, address: str) -> None:

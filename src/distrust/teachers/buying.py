@@ -187,8 +187,10 @@ class Buying:
         body = payload(self.recipe, self.prompt.answers, question.prompt, samples[0], len(samples))
         call: Call | None = None
         for tries in range(self.recipe.retries + 1):
+            if not await self._may_send():
+                break
             call = call or await self._reserve(question, worst)
-            if call is None or not await self._may_send():
+            if call is None:
                 break
             outcome = await self.client.ask(body)
             if isinstance(outcome, Reply):
@@ -241,7 +243,10 @@ class Buying:
     async def _may_send(self) -> bool:
         """Wait for the rate limit and for a pause the server asked for; False when buying has stopped meanwhile."""
         if self._limiter is not None:
-            await self._limiter.acquire()
+            turn, stopped = asyncio.ensure_future(self._limiter.acquire()), asyncio.ensure_future(self._stop.wait())
+            await asyncio.wait((turn, stopped), return_when=asyncio.FIRST_COMPLETED)
+            turn.cancel()
+            stopped.cancel()
         while (left := self._not_before - time.monotonic()) > 0 and not self._stop.is_set():
             await self._sleep(left)
         return not self._stop.is_set()

@@ -65,7 +65,7 @@ class Client:
             if not key.isprintable() or not key.isascii():
                 raise RecipeError(f"The key in {recipe.api_key} holds a line break or a character that no key has.")
             self._headers["Authorization"] = f"Bearer {key}"
-        self._timeout = aiohttp.ClientTimeout(total=recipe.timeout)
+        self._timeout = aiohttp.ClientTimeout(total=recipe.timeout, sock_connect=min(recipe.timeout / 2, 15))
         self._seconds = recipe.timeout
         self._width = recipe.concurrency
         self._proxies = host not in ("localhost", "127.0.0.1", "::1")
@@ -94,7 +94,7 @@ class Client:
             async with self._session.post(self._url, data=data, allow_redirects=False) as response:
                 content = await _read(response)
                 return self._judge(response, content)
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Failure("unsent", f"{self._shown} cannot be reached ({show(str(error))})", again=True, everywhere=True)
         except TimeoutError:
             return Failure("lost", f"no answer within {self._seconds:g} s", again=True)
@@ -156,7 +156,8 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:
     """The body, or None when it is larger than any answer."""
-    if response.content_length is not None and response.content_length <= READ:
+    packed = "Content-Encoding" in response.headers  # a small body may unpack to a large one
+    if not packed and response.content_length is not None and response.content_length <= READ:
         return await response.read()
     parts, size = [], 0
     async for part in response.content.iter_any():

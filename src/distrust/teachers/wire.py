@@ -87,7 +87,7 @@ def read_reply(body: bytes) -> Reply:
 
 def error_text(body: bytes) -> str:
     """What an error body says: OpenAI's `error.message`, FastAPI's `detail`, or the body's beginning."""
-    text = body[:2000].decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
