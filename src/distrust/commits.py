@@ -1,19 +1,22 @@
 """Durable writes in groups: one thread that commits to SQLite whatever has gathered while it committed before.
 
-Knows statements, rows and when they are safe on disk. Knows nothing of what they mean.
+Knows statements, rows, when they are safe on disk, and whose turn it is to write. Knows nothing of what they mean.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from distrust.errors import RunError
+from distrust.files import refusing
 
 Row = tuple[Any, ...]
 Write = tuple[str, Row]  # a statement and its parameters
@@ -74,6 +77,28 @@ def connect(path: Path, readonly: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # an answer paid for survives a power cut, too
         return connection
+    except sqlite3.Error as error:
+        raise refusal(path, error) from error
+
+
+def lock(path: Path) -> IO[str]:
+    """Hold the ledger for this process; the system lets go of it however the process ends."""
+    with refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise RunError(f"The ledger {path} is in use by another process; wait for it to end, or stop it.") from error
+    return handle
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn SQLite's complaints about a file into sentences."""
+    try:
+        yield
     except sqlite3.Error as error:
         raise refusal(path, error) from error
 

@@ -7,22 +7,19 @@ sample. Does not know how an answer is read: a mended parser finds the same raw 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import itertools
 import json
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from distrust.budget import NOTHING, Accounts, Charge, Sum
-from distrust.commits import Commits, Write, connect, refusal
+from distrust.commits import Commits, Write, connect, lock, refusals
 from distrust.errors import RunError
-from distrust.files import fingerprint, refusing
+from distrust.files import fingerprint
 from distrust.recipe import Budget
 
 SCHEMA = """
@@ -106,7 +103,7 @@ class Ledger:
                 raise RunError(f"There is no ledger {path}; nothing was bought yet.")
             self._connection = connect(path, readonly=True)
         else:
-            self._lock = _lock(path)
+            self._lock = lock(path)
             try:
                 self._connection = connect(path)
                 self._write_now(SCHEMA + "UPDATE calls SET status = 'unknown', detail = 'killed' WHERE status = 'reserved';")
@@ -136,7 +133,7 @@ class Ledger:
         key = fingerprint(teacher, dict(described))
         if self._commits is not None:
             row = (teacher, key, json.dumps(described, sort_keys=True, ensure_ascii=False))
-            with self._guard, _refusals(self.path):
+            with self._guard, refusals(self.path):
                 self._connection.execute(
                     "INSERT OR IGNORE INTO settings (teacher, fingerprint, described) VALUES (?, ?, ?)", row
                 )
@@ -225,11 +222,11 @@ class Ledger:
         return rows
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._guard, _refusals(self.path):
+        with self._guard, refusals(self.path):
             return self._connection.execute(statement, values).fetchall()
 
     def _write_now(self, script: str) -> None:
-        with self._guard, _refusals(self.path):
+        with self._guard, refusals(self.path):
             self._connection.executescript(script)
 
     def _write(self, writes: list[Write]) -> asyncio.Future[None]:
@@ -244,24 +241,3 @@ class Ledger:
         )
         for teacher, calls, tokens, money, unpriced in rows:
             self.accounts.settled[teacher] = Sum(calls, tokens, money, unpriced)
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise refusal(path, error) from error
-
-
-def _lock(path: Path) -> IO[str]:
-    """Hold the ledger for this process; the system lets go of it however the process ends."""
-    with refusing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_name(path.name + ".lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise RunError(f"The ledger {path} is in use by another process; wait for it to end, or stop it.") from error
-    return handle

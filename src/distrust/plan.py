@@ -17,7 +17,7 @@ from distrust.ledger import Ledger
 from distrust.recipe import Classifier, Endpoint, Recipe
 from distrust.secrets import expand
 from distrust.task import Task, load_task
-from distrust.teachers.buying import missing, worst_case
+from distrust.teachers.orders import missing, worst_case
 from distrust.teachers.prompt import Prompt
 
 BYTES_PER_TOKEN = 4  # of English under the usual vocabularies: a guess, where the worst case is a bound

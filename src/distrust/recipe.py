@@ -69,7 +69,7 @@ class Price(Strict):
 class Budget(Strict):
     """Caps on what is bought; one that is left out is no cap. Reaching a cap is a normal end of buying."""
 
-    calls: int | None = Field(None, ge=0, description="requests, failed ones included")
+    calls: int | None = Field(None, ge=0, description="requests that were answered or may have been; refused ones are free")
     tokens: int | None = Field(None, ge=0, description="prompt and completion tokens together")
     money: float | None = Field(None, ge=0, description="in the currency of the prices")
 

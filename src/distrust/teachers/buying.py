@@ -11,19 +11,19 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
 from distrust.budget import NOTHING, CapReachedError, Charge, money
-from distrust.data import Items
 from distrust.errors import RunError
-from distrust.ledger import CHUNK, Answer, Call, Ledger, Setting
+from distrust.ledger import Answer, Call, Ledger, Setting
 from distrust.recipe import Budget, Endpoint
 from distrust.secrets import redact, show
 from distrust.teachers.client import Client, Failure
+from distrust.teachers.orders import Order, worst_case
 from distrust.teachers.prompt import Prompt, Question
 from distrust.teachers.wire import Reply, payload
 
@@ -33,35 +33,6 @@ PATIENCE = 600.0  # a server that asks for a longer pause than this ends buying 
 GRACE = 5.0  # seconds that calls in flight get after Ctrl-C
 FAILED_IN_A_ROW = 5  # items, without an answer in between: the server is broken, not the item
 _jitter = random.Random()  # of its own: asking leaves the global random state alone
-
-
-@dataclass(frozen=True)
-class Order:
-    """Samples of one question that are not in the ledger yet, for one request where the server honours `n`."""
-
-    question: Question
-    samples: tuple[int, ...]
-
-
-def missing(
-    recipe: Endpoint, prompt: Prompt, items: Items, ledger: Ledger | None, setting: str, skip: Container[bytes] = ()
-) -> Iterator[Order]:
-    """What the ledger lacks about some items, one look-up and some prompts at a time; all of it without a ledger."""
-    for questions in in_chunks(prompt, items, setting):
-        there = {} if ledger is None else ledger.samples([question.key for question in questions])
-        for question in questions:
-            have = there.get(question.key, set())
-            lacking = [sample for sample in range(recipe.samples) if sample not in have and question.key not in skip]
-            if recipe.honours_n and lacking:
-                yield Order(question, tuple(lacking))
-            else:
-                yield from (Order(question, (sample,)) for sample in lacking)
-
-
-def in_chunks(prompt: Prompt, items: Items, setting: str) -> Iterator[list[Question]]:
-    """The questions about some items under a setting's fingerprint, as many at a time as one look-up takes."""
-    for begin in range(0, len(items), CHUNK):
-        yield [prompt.question(items, row, setting) for row in range(begin, min(begin + CHUNK, len(items)))]
 
 
 @dataclass(frozen=True)
@@ -279,14 +250,6 @@ class Buying:
         else:
             return
         self._stop.set()
-
-
-def worst_case(recipe: Endpoint, prompt: Prompt, text: str, samples: int) -> Charge:
-    """What one request costs at most; without `max_tokens` the answer's part is unknown, and so is its money."""
-    tokens = prompt.most_tokens(text)
-    answer = samples * (recipe.max_tokens or 0)
-    bounded = recipe.max_tokens is not None or recipe.price.per_million_completion_tokens is None
-    return Charge(tokens, answer, money(recipe.price, tokens, answer) if bounded else None)
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from distrust.ledger import Answer, Ledger
 from distrust.recipe import Budget, Endpoint
 from distrust.report.facts import Spending
 from distrust.teachers.answer_logprobs import label_logprobs
-from distrust.teachers.buying import Buying, Order, Progress, in_chunks, missing
+from distrust.teachers.buying import Buying, Progress
 from distrust.teachers.client import Client
+from distrust.teachers.orders import Order, in_chunks, missing
 from distrust.teachers.parse import reader
 from distrust.teachers.prompt import Prompt
 
