@@ -28,7 +28,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {  # from trusting all alike to be
     "distill-hard": ("distill", {"targets": "hard"}),
     "distill-soft": ("distill", {"targets": "soft"}),
     "gold-only": ("gold-only", {}),
-    "student": ("distill", {"targets": "confusions"}),
+    "student": ("distill", {"trust": "confusions"}),
 }
 
 
@@ -66,10 +66,11 @@ def demo(folder: Path, seed: int = 0) -> Path:
 
 
 def _digits(seed: int) -> tuple[Tensor, Tensor]:
-    """1,797 images of 8 × 8 in [0, 1], flat (N, 64), and their labels (N,), shuffled."""
+    """1,797 images in [0, 1], (N, 8, 8), and their labels (N,), shuffled."""
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
+    bundle = load_digits()
+    images, labels = bundle.images, bundle.target
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     return torch.tensor(images / 16, dtype=torch.float32)[order], torch.tensor(labels, dtype=torch.long)[order]
 
@@ -96,7 +97,7 @@ def _exchange(labels: Tensor, pairs: tuple[tuple[int, int], ...]) -> Tensor:
 def _network(seed: int) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
 def _trained(images: Tensor, labels: Tensor, seed: int) -> nn.Sequential:

@@ -94,6 +94,7 @@ def gather(
         evidence=evidence,
         kinds=kinds,
         gold=run.gold if len(run.gold) else None,
+        gold_evidence=_on_gold(run),
         targets=None if fitted is None else _spread(fitted.labelled, _said(fitted.labelled), run.pool),
         target_weight=None if fitted is None else _spread(fitted.labelled, fitted.labelled.weight, run.pool),
         test=None if test is None else test[0],
@@ -138,6 +139,14 @@ def _spread(labelled: Labelled, values: Tensor, pool: Items) -> Tensor:
     rows = torch.tensor([row_of.get(item, -1) for item in pool.ids], dtype=torch.long)
     there = (rows >= 0).reshape(-1, *(1 for _ in values.shape[1:]))
     return torch.where(there, values[rows.clamp(min=0)], torch.zeros_like(values[:1]))
+
+
+def _on_gold(run: Run) -> list[Evidence]:
+    """What the teachers say of gold that lies outside the pool; a teacher with a price is asked only within it."""
+    pool = set(run.pool.ids)
+    outside = [row for row, item in enumerate(run.gold_items.ids) if item not in pool]
+    items = run.gold_items.select(outside)
+    return [run.ask(teacher, items) for teacher in run.teachers if not hasattr(teacher, "spending")] if outside else []
 
 
 def _on_test(run: Run, test: Items) -> list[Evidence]:

@@ -64,6 +64,16 @@ class Labelled:
         index = torch.as_tensor(rows, dtype=torch.long)
         return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index])
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether any item has a target."""
+        return bool((self.targets > 0).any())
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any item has a gold label."""
+        return bool((self.labels >= 0).any())
+
     def told(self) -> Labelled:
         """Only the items that tell something: a target or a gold label, and a weight above 0."""
         return self.select((((self.targets.sum(-1) > 0) | (self.labels >= 0)) & (self.weight > 0)).nonzero().squeeze(-1))

@@ -52,6 +52,7 @@ class Processes:
 
     def __enter__(self) -> Processes:
         self.own = self.side.student.module
+        self.device = next(self.own.parameters()).device
         if self.accelerator is not None:
             self.side.student.module = self.accelerator.prepare(self.own)
         return self
@@ -61,6 +62,8 @@ class Processes:
 
     def share(self, rows: Tensor) -> list[Tensor]:
         """This process's part of a step's rows (n,), in as many micro-batches as every other process has."""
+        if self.count == 1 and len(rows) <= self.micro:
+            return [rows]
         batches = math.ceil(math.ceil(len(rows) / self.count) / self.micro)
         return list(rows[self.rank :: self.count].tensor_split(batches))
 
@@ -70,8 +73,9 @@ class Processes:
 
     def place(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Tensors on the device of the student."""
-        device = next(self.own.parameters()).device
-        return tensors if device.type == "cpu" else {name: value.to(device) for name, value in tensors.items()}
+        if self.device.type == "cpu":
+            return tensors
+        return {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
 
     def precision(self) -> AbstractContextManager[Any]:
         """Mixed precision where it was asked for."""
@@ -97,5 +101,5 @@ def mix(*parts: int) -> int:
 def seed(*parts: int) -> None:
     """Make torch's generators a function of `parts`: a resumed fit then needs no generator state of its own."""
     torch.default_generator.manual_seed(mix(*parts))
-    if torch.cuda.is_available():
-        torch.cuda.manual_seed_all(mix(*parts))
+    for generator in torch.cuda.default_generators:  # none before a device is in use
+        generator.manual_seed(mix(*parts))

@@ -128,6 +128,8 @@ class Run:
             epochs: default the recipe's.
         """
         student = self.new_student(self.seed)
+        for note in student.notes:
+            self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
         said = {} if options is None else options.model_dump()
         validation = self._validation()
@@ -137,7 +139,7 @@ class Run:
 
         def build(folder: Path) -> None:
             task = train.Fit(name, labelled, loop, self.seed, folder, self._validator(validation), self.progress)
-            history.extend(train.fit(train.Side(student, objective or default_objective(), loop), task))
+            history.extend(train.fit(train.Side(student, objective or default_objective(labelled), loop), task))
             if rank() == 0:
                 save_tensors(folder / "weights.safetensors", student.module.state_dict())
                 write_json(folder / "history.json", history)
@@ -224,20 +226,23 @@ class Run:
             )
 
 
-def default_objective(temperature: float = 1.0) -> Objective:
+def default_objective(labelled: Labelled, temperature: float = 1.0) -> Objective:
     """T² times cross-entropy to the targets at temperature T, and cross-entropy to the gold labels at 1.
 
-    A row without the one or the other gets no loss from it. Source: Hinton et al. 2015, section 2 (as a cross-entropy:
-    the same gradient as the forward KL).
+    A row without the one or the other gets no loss from it, and a training set without the one or the other no term.
+    Source: Hinton et al. 2015, section 2 (as a cross-entropy: the same gradient as the forward KL).
     """
 
     def to_targets(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        if temperature == 1.0:
+            return cross_entropy(logits, batch["targets"])
         return temperature**2 * cross_entropy(logits / temperature, batch["targets"])
 
     def to_gold(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         return cross_entropy(logits, batch["labels"])
 
-    return Objective({"target": Term(to_targets), "gold": Term(to_gold)})
+    terms = {"target": Term(to_targets)} if labelled.has_targets else {}
+    return Objective(terms | ({"gold": Term(to_gold)} if labelled.has_labels else {}))
 
 
 def surroundings() -> dict[str, Any]:

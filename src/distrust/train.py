@@ -45,21 +45,33 @@ class Side:
         self.optimisers = Optimisers(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
 
-@dataclass(frozen=True)
 class Rows:
-    """A training set as a side reads it: encoded once, then cut into batches by row."""
+    """A training set as a side reads it: encoded once, then cut into batches by row.
 
-    encoded: Encoded
-    labelled: Labelled
+    What tells nothing is not carried: targets or labels that no item has, and weights that are all alike.
+    """
+
+    def __init__(self, encoded: Encoded, labelled: Labelled) -> None:
+        self.encoded = encoded
+        self.weight = labelled.weight
+        self.told: Batch = {}
+        if labelled.has_targets:
+            self.told["targets"] = labelled.targets
+        if labelled.has_labels:
+            self.told["labels"] = labelled.labels
+        if not bool((labelled.weight == labelled.weight[0]).all()):
+            self.told["weight"] = labelled.weight
+
+    def __len__(self) -> int:
+        return len(self.weight)
 
     def take(self, rows: Tensor) -> tuple[dict[str, Tensor], Batch]:
         """Rows (n,) long to model inputs and what is told: targets (n, C), labels (n,), weight (n,)."""
-        told = self.labelled
-        return self.encoded.batch(rows), {
-            "targets": told.targets[rows],
-            "labels": told.labels[rows],
-            "weight": told.weight[rows],
-        }
+        return self.encoded.batch(rows), {name: value[rows] for name, value in self.told.items()}
+
+    def count(self, rows: Tensor) -> Tensor:
+        """What rows (n,) count together, in the measure of `take`'s weights."""
+        return self.weight[rows].sum() if "weight" in self.told else torch.tensor(float(len(rows)))
 
 
 @dataclass(frozen=True)
@@ -101,10 +113,10 @@ def fit(side: Side, task: Fit) -> list[dict[str, Any]]:
 def _epoch(side: Side, rows: Rows, task: Fit, state: checkpoint.State, processes: Processes) -> None:
     """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
     options = task.options
-    steps = _steps(len(rows.labelled), options, processes.count)
+    steps = _steps(len(rows), options, processes.count)
     total = steps * options.num_train_epochs
     side.student.module.train()
-    for index, chosen in enumerate(_order(len(rows.labelled), task.seed, state.epoch, options, processes.count)):
+    for index, chosen in enumerate(_order(len(rows), task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
         step = state.epoch * steps + index
@@ -132,7 +144,7 @@ def _step(
     seed(*where, processes.rank)  # dropout is a function of the step
     parts: dict[str, Tensor] = {}
     batches = processes.share(chosen)
-    count = processes.total(rows.labelled.weight[chosen].sum()) if len(batches) > 1 or processes.count > 1 else None
+    count = processes.total(rows.count(chosen)) if len(batches) > 1 or processes.count > 1 else None
     for micro in batches:
         inputs, batch = rows.take(micro)
         if count is not None:

@@ -25,7 +25,7 @@ def run(recipe: RECIPE, set_: SET = None) -> None:
 
       distrust run recipe.yaml
 
-      distrust run recipe.yaml --set method.options.targets=confusions --set seed=1 --set output_dir=runs/one
+      distrust run recipe.yaml --set method.options.trust=confusions --set seed=1 --set output_dir=runs/one
     """
     loaded = _load(recipe, set_)
     from distrust.build import opened

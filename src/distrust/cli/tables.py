@@ -17,6 +17,7 @@ from distrust.secrets import show
 
 if TYPE_CHECKING:
     from distrust.evidence import Evidence
+    from distrust.plan import Planned, Span
     from distrust.report.facts import Spending
 
 
@@ -44,6 +45,32 @@ def spending_table(spent: Sequence[Spending], evidence: Sequence[Evidence]) -> N
         for one, said in zip(spent, evidence, strict=True)
     ]
     table("What was bought", ("teacher", "items answered", "calls", "tokens", "money", "buying ended"), rows)
+
+
+def plan_table(planned: Sequence[Planned]) -> None:
+    """What each teacher would be asked, and what that would cost: expected, and at most."""
+    rows = [
+        (
+            f"{one.teacher} ({one.kind})",
+            one.wanted,
+            one.there,
+            one.calls,
+            one.calls_on_gold,
+            _span(one.prompt_tokens, ",.0f"),
+            _span(one.completion_tokens, ",.0f"),
+            _span(one.money, ",.4f"),
+            one.ends,
+        )
+        for one in planned
+    ]
+    columns = ("teacher", "answers", "there", "calls", "on gold", "prompt tokens", "answer tokens", "money", "would end")
+    table("What would be bought", columns, rows)
+    print("Figures are expected values, and in brackets what they cannot exceed. Nothing was asked or spent.")
+
+
+def _span(span: Span, form: str) -> str:
+    expected, worst = ("unknown" if value is None else format(value, form) for value in (span.expected, span.worst))
+    return "unknown" if expected == worst == "unknown" else f"{expected} (≤ {worst})"
 
 
 def summary(metrics: Path) -> None:

@@ -1,7 +1,7 @@
 """distill: learn from what the teachers say, mixed with gold. Hinton et al. 2015, and its label-noise correction.
 
-`confusions` believes a claim as far as gold says that this teacher is right when it says so: the class posterior under
-the teacher's error model (Dawid and Skene 1979), with the confusions counted on gold instead of found by EM.
+`trust: confusions` believes a claim as far as gold says that this teacher is right when it says so: the class posterior
+under the teacher's error model (Dawid and Skene 1979), with the confusions counted on gold instead of found by EM.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distrust import combine
+from distrust.evaluate import final_claims
 from distrust.evidence import Stacked, stack
 from distrust.labelled import from_targets
 from distrust.recipe import Strict
@@ -23,46 +24,48 @@ from distrust.students import Student
 class Distill(Strict):
     """Options of distill."""
 
-    targets: Literal["soft", "hard", "confusions"] = Field(
-        "soft", description="`soft`: mean distribution; `hard`: majority vote; `confusions`: posterior fitted on gold"
+    trust: Literal["alike", "confusions"] = Field(
+        "alike", description="`alike`: every teacher that answers; `confusions`: by each one's class confusions on gold"
+    )
+    targets: Literal["soft", "hard"] = Field(
+        "soft", description="`soft`: the combined distribution; `hard`: its most likely class (of teachers alike: the vote)"
     )
     temperature: float = Field(1.0, gt=0, description="softens teachers and student alike; the loss is scaled by its square")
     gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
-    shrinkage: float = Field(2.0, gt=0, description="for `confusions`: pseudo-counts per class against its gold")
+    shrinkage: float = Field(2.0, gt=0, description="of `confusions`: pseudo-counts per class against its gold")
 
 
 def distill(run: Run, options: Distill) -> Student:
     """Train on the teachers' combined targets and on gold."""
     stacked = run.stacked()
-    told = from_targets(run.pool, _targets(run, stacked, options))
-    return run.fit("student", run.with_gold(told, options.gold_weight), default_objective(options.temperature), options)
+    told = run.with_gold(from_targets(run.pool, _targets(run, stacked, options)), options.gold_weight)
+    return run.fit("student", told, default_objective(told, options.temperature), options)
 
 
 def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:
-    """(M, *items, C) to targets (N, C)."""
+    """What the teachers' claims amount to: targets (N, C), rows of zeros where nobody spoke."""
+    if options.trust == "confusions":
+        posterior = _posterior(run, stacked, options)
+        spoken = stacked.answered.any(0).unsqueeze(-1)
+        return spoken * (_likeliest(posterior) if options.targets == "hard" else posterior)
     if options.targets == "hard":
-        return combine.majority_vote(_claims(stacked), len(run.space))
-    if options.targets == "confusions":
-        return _posterior(run, stacked, options)
-    softened = _soften(stacked, options.temperature)
-    return combine.weighted_mean(softened, combine.uniform(stacked.answered))
+        return combine.majority_vote(final_claims(stacked), len(run.space))
+    return combine.weighted_mean(_soften(stacked, options.temperature), combine.uniform(stacked.answered))
 
 
 def _posterior(run: Run, stacked: Stacked, options: Distill) -> Tensor:
+    """P(class | claims) of every item (N, C), the confusions counted on the gold that serves trust."""
     part = run.gold.part("trust")
     items = run.gold_items.select(run.gold_items.rows(part.ids))
     on_gold = stack([run.ask(teacher, items) for teacher in run.teachers], run.space, part.ids)
-    fitted = combine.fit_confusions(_claims(on_gold), part.labels, _claims(stacked), len(run.space), options.shrinkage)
-    return fitted.posterior(_claims(stacked)) * stacked.answered.any(0).unsqueeze(-1)  # nobody spoke: nothing is told
+    claims = final_claims(stacked)  # (M, N)
+    fitted = combine.fit_confusions(final_claims(on_gold), part.labels, claims, len(run.space), options.shrinkage)
+    return fitted.posterior(claims)
 
 
-def _claims(stacked: Stacked) -> Tensor:
-    """One claim a source: its samples' majority, the first sample's on a tie: (M, S, N) to (M, N)."""
-    samples = stacked.claims
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    counts = (samples.unsqueeze(1) == samples.unsqueeze(2)).sum(2) * (samples >= 0)  # (M, S, N) who says the same
-    return samples.gather(1, counts.argmax(1, keepdim=True)).squeeze(1)
+def _likeliest(posterior: Tensor) -> Tensor:
+    """One-hot of the likeliest class, the first of equals: (N, C) to (N, C)."""
+    return torch.nn.functional.one_hot(posterior.argmax(-1), posterior.shape[-1]).to(posterior.dtype)
 
 
 def _soften(stacked: Stacked, temperature: float) -> Tensor:

@@ -18,12 +18,13 @@ from distrust.store import load_evidence, load_tensors, save_evidence, save_tens
 from distrust.task import Task
 
 PLAIN = ("title", "method", "options", "recipe", "kinds", "history", "warnings", "simulated", "environment")
+ROOMS = {"pool": "evidence", "gold": "gold_evidence", "test": "test_evidence"}  # folder: field of Facts
 
 
 def save_facts(facts: Facts, folder: Path) -> None:
     """Write what cannot be read again from the recipe's tables."""
-    for room, evidence in (("pool", facts.evidence), ("test", facts.test_evidence)):
-        for number, one in enumerate(evidence):
+    for room, name in ROOMS.items():
+        for number, one in enumerate(getattr(facts, name)):
             save_evidence(one, folder / room / str(number))
     tensors = {f"prediction.{name}": value for name, value in facts.predictions.items()}
     if facts.targets is not None and facts.target_weight is not None:
@@ -31,7 +32,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
     save_tensors(folder / "tensors.safetensors", tensors)
     known = {name: getattr(facts, name) for name in PLAIN}
     known["spending"] = [asdict(one) for one in facts.spending]
-    known["evidence"] = {"pool": len(facts.evidence), "test": len(facts.test_evidence)}
+    known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
     write_json(folder / "facts.json", plain(known))
 
 
@@ -41,12 +42,15 @@ def load_facts(folder: Path, task: Task) -> Facts:
         raise RunError(f"{folder.parent} holds no finished run; start it with `distrust run`.")
     known: dict[str, Any] = read_json(folder / "facts.json")
     tensors = load_tensors(folder / "tensors.safetensors")
+    rooms = {name: _evidence(folder / room, known["evidence"][room]) for room, name in ROOMS.items()}
     test = task.test
     return Facts(
         **{name: known[name] for name in PLAIN},
         space=task.space,
         pool=task.pool,
-        evidence=_evidence(folder / "pool", known["evidence"]["pool"]),
+        evidence=rooms["evidence"],
+        gold_evidence=rooms["gold_evidence"],
+        test_evidence=rooms["test_evidence"],
         gold=task.gold if len(task.gold) else None,
         targets=tensors.get("targets"),
         target_weight=tensors.get("target_weight"),
@@ -55,7 +59,6 @@ def load_facts(folder: Path, task: Task) -> Facts:
         predictions={
             name.removeprefix("prediction."): value for name, value in tensors.items() if name.startswith("prediction.")
         },
-        test_evidence=_evidence(folder / "test", known["evidence"]["test"]),
         spending=[Spending(**one) for one in known["spending"]],
     )
 

@@ -37,6 +37,7 @@ class Student(Protocol):
     space: LabelSpace
     module: nn.Module
     default_learning_rate: float
+    notes: tuple[str, ...]  # what a person should know of it, such as weights that start at random
 
     def encode(self, items: Items) -> Encoded:
         """Tokenise items once."""
@@ -64,7 +65,7 @@ def answer(student: Student, items: Items, batch_size: int = 256, name: str = "s
         with torch.no_grad():
             parts = [
                 student.logits({key: value.to(device) for key, value in encoded.batch(rows).items()}).float().cpu()
-                for rows in torch.split(torch.arange(len(items)), batch_size)
+                for rows in (torch.split(torch.arange(len(items)), batch_size) if len(items) else ())
             ]
     finally:
         for module, mode in modes.items():

@@ -62,6 +62,7 @@ class ModuleStudent:
         self.space = space
         self.key = fingerprint("module", space.names, key or weights_key(module))
         self.default_learning_rate = default_learning_rate
+        self.notes: tuple[str, ...] = ()
         self._inputs = inputs
 
     def encode(self, items: Items) -> Rows:

@@ -67,6 +67,7 @@ class Ngram:
     """The n-gram student. Make one with `build` or `load`."""
 
     default_learning_rate = 1e-2
+    notes: tuple[str, ...] = ()
 
     def __init__(self, options: NgramStudent, space: LabelSpace, module: Bag, key: str) -> None:
         self.options, self.space, self.key = options, space, key

@@ -67,7 +67,7 @@ class RecordedTeacher:
             for sample, answer in enumerate(answers):
                 claims[sample, row] = self.space.find(answer)
                 counts["outside the label space"] += self.space.find(answer) == ABSTAIN
-        rationale = self.options.rationale
+        rationale = self.options.rationale if self.options.rationale in table else None
         texts = [[str(table[rationale][row])] if row is not None else [] for row in rows] if rationale else samples
         return Evidence(
             source=self.name,
@@ -82,7 +82,7 @@ class RecordedTeacher:
 
     def _confidence(self, table: dict[str, list[Any]], rows: Sequence[int | None]) -> dict[str, torch.Tensor]:
         """What the teacher said of its own sureness: a feature, not a trust, until gold has judged it."""
-        if self.options.confidence is None:
+        if self.options.confidence not in table:  # a test table may hold the answers alone
             return {}
         cells = [None if row is None else table[self.options.confidence][row] for row in rows]
         try:
