@@ -351,6 +351,22 @@ def test_ctrl_c_stops_cleanly_and_says_so(tmp_path: Path) -> None:
             assert ledger.totals("t")["answered"][0] == len(times_served(address))
 
 
+def test_a_second_ctrl_c_does_not_wait_and_charges_what_is_in_flight(tmp_path: Path, address: str) -> None:
+    with servers.annotating(tmp_path / "l", recipe(address), 4) as process:
+        assert process.stdout is not None and process.stdout.read().splitlines()[-1] == "ended complete"
+    with servers.annotating(tmp_path / "l", recipe(address, "hang"), 10) as process:
+        while servers.served(address)["most_in_flight"] < 4 or len(servers.served(address)["moments"]) < 8:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert "Stopped asking teacher 't': 4 of 10 answers are kept" in process.stdout.read()
+        assert process.wait(30) == 0
+    with Ledger(tmp_path / "l") as ledger:
+        assert {status: count for status, (count, _) in ledger.totals("t").items()} == {"answered": 4, "unknown": 4}
+
+
 def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path) -> None:
     port = servers.free_port()
     settings = recipe(f"http://127.0.0.1:{port}", retries=9)

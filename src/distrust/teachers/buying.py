@@ -104,16 +104,11 @@ class Buying:
                     await self._abandon()
 
     async def _gather(self, workers: list[asyncio.Task[None]], stopped: asyncio.Task[bool]) -> None:
-        pending: set[asyncio.Task[None]] = set(workers)
-        while pending:
-            waiting = {*pending, *(() if stopped.done() else (stopped,))}
-            limit = GRACE if self.ended == "interrupted" else None
-            done, _ = await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            for worker in done & pending:
-                worker.result()  # a full disk or a cap that cannot be kept ends the round
-            pending -= done
-            if not done:
-                return  # the grace is over
+        everyone = asyncio.gather(*workers)
+        await asyncio.wait((everyone, stopped), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((everyone,), timeout=GRACE if self.ended == "interrupted" else None)
+        if everyone.done():
+            everyone.result()  # raises for a full disk, or a cap that cannot be kept
 
     async def _abandon(self) -> None:
         try:
@@ -174,7 +169,7 @@ class Buying:
             if last or self._stop.is_set():
                 if call is not None:
                     await self.ledger.settle(call, "failed", NOTHING, detail=show(outcome.reason))
-                self.failed.add(question.key)
+                self.failed |= {question.key} if last else set()
                 return None
             await self._wait(outcome, tries)
         if call is not None:

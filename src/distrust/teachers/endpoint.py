@@ -101,8 +101,22 @@ class EndpointTeacher:
         """Buy what the ledger lacks and keep nothing in memory. Raises as `ask` does."""
         wanted = len(items) * self.recipe.samples
         lacking = sum(len(order.samples) for order in self._orders(items))
-        if lacking:
-            _run(self._buy(items, wanted, wanted - lacking))
+        if not lacking:
+            return
+        buying = Buying(self.recipe, self.prompt, self.ledger, self.setting, self.total, Client(self.recipe))
+        try:
+            _run(buying.run(self._orders(items), self._teller(buying, wanted, wanted - lacking)))
+        except asyncio.CancelledError:  # a second Ctrl-C
+            buying.ended = "interrupted"
+        self._notes += buying.notes
+        self._failed |= buying.failed
+        self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
+        kept = f"{wanted - lacking + buying.bought} of {wanted} answers are kept; start again to go on"
+        if buying.ended == "interrupted":
+            raise KeyboardInterrupt(f"Stopped asking teacher {self.name!r}: {kept}.")
+        if buying.trouble is not None:
+            self._ended = "server"
+            raise TeacherError(f"Teacher {self.name!r} could not be asked further: {buying.trouble.rstrip('.')}. {kept}.")
 
     def spending(self) -> Spending:
         """What this teacher has cost so far, in this run and before."""
@@ -131,28 +145,18 @@ class EndpointTeacher:
 
         _run(knock())
 
-    async def _buy(self, items: Items, wanted: int, there: int) -> None:
-        buying = Buying(self.recipe, self.prompt, self.ledger, self.setting, self.total, Client(self.recipe))
+    def _teller(self, buying: Buying, wanted: int, there: int) -> Callable[[int], None]:
         start, told = time.monotonic(), 0.0
 
-        def progress(_: int) -> None:
+        def tell(_: int) -> None:
             nonlocal told
-            now = time.monotonic()
-            if self._progress is not None and (now - told > TICK or there + buying.bought == wanted):
+            now, done = time.monotonic(), there + buying.bought
+            if self._progress is not None and (now - told > TICK or done == wanted):
                 told = now
                 price = self.ledger.accounts.money(self.name) if self.recipe.price.known else None
-                self._progress(Progress(self.name, there + buying.bought, wanted, buying.bought, now - start, price))
+                self._progress(Progress(self.name, done, wanted, buying.bought, now - start, price))
 
-        await buying.run(self._orders(items), progress)
-        self._notes += buying.notes
-        self._failed |= buying.failed
-        self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
-        kept = f"{there + buying.bought} of {wanted} answers are kept; start again to go on"
-        if buying.ended == "interrupted":
-            raise KeyboardInterrupt(f"Stopped asking teacher {self.name!r}: {kept}.")
-        if buying.trouble is not None:
-            self._ended = "server"
-            raise TeacherError(f"Teacher {self.name!r} could not be asked further: {buying.trouble.rstrip('.')}. {kept}.")
+        return tell
 
     def _orders(self, items: Items) -> Iterator[Order]:
         return missing(self.recipe, self.prompt, items, self.ledger, self.setting.fingerprint, self._failed)
