@@ -190,9 +190,8 @@ def _id(columns: Mapping[str, Column], rows: int, reasons: dict[str, tuple[str, 
             reasons[one.name] = ("id", "every row has one, short, and none is there twice")
             return one.name
         if _named_id(one):
-            fault = (
-                "some rows have none" if len(one.cells) < rows else "some stand there twice" if not unique else "too long"
-            )
+            gaps = len(one.cells) < rows
+            fault = "some rows have none" if gaps else "too long or a broken number" if unique else "some stand there twice"
             reasons[one.name] = ("not used", f"named like an id, but {fault}")
     return None
 

@@ -17,6 +17,7 @@ from distrust.labels import ABSTAIN, LabelSpace
 from distrust.secrets import show
 
 EXPECTED = 5  # a teacher's answer this common would have met that many gold labels, were it a class
+REFUSAL = re.compile(r"(?i)i\b.*|sorry\b.*|unknown|n/?a|nan|null|error|\?+|abstain|unclear|not sure|-1")
 ENOUGH = 20  # gold labels from which a teacher's confusions can be judged at all
 ENDPOINT = """\
 # No column looked like a teacher's answers. Any OpenAI-compatible server can be the teacher: take the first # from
@@ -102,7 +103,8 @@ def _classes(found: Columns) -> tuple[dict[str, str], dict[str, str]]:
                 continue
             note = f"said {times} times by {show(teacher.name)}" + (", never in gold" if gold else "")
             met = times / said.total() * gold.total()
-            (doubted if gold and (times < 2 or met >= EXPECTED) else kept).setdefault(name, note if gold else "")
+            odd = REFUSAL.fullmatch(name) or (gold and (times < 2 or met >= EXPECTED))
+            (doubted if odd else kept).setdefault(name, note if gold or odd else "")
     return kept, {name: note for name, note in doubted.items() if name not in kept}
 
 
