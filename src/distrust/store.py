@@ -42,7 +42,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_with_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file. Raises RunError naming a damaged one."""
+    """Tensors and metadata of a safetensors file. Raises RunError naming a damaged or missing one."""
+    if not path.is_file():
+        raise RunError(f"There is no {path}, which belongs to what was saved there; run again.")
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
