@@ -55,7 +55,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
     most_in_flight = max(most_in_flight, in_flight)
     moments.append(time.monotonic())
     try:
-        await asyncio.sleep(request.app["delay"])
+        if mode != "poison" or "poison" not in json.dumps(body):
+            await asyncio.sleep(request.app["delay"])
         return await MODES[mode](request, body)
     finally:
         in_flight -= 1
@@ -130,7 +131,7 @@ async def error_once(request: web.Request, body: dict[str, Any]) -> web.StreamRe
 
 
 async def poison(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-    if "poison" in json.dumps(body):
+    if "poison" in json.dumps(body):  # at once, long before any answer
         return web.json_response({"detail": "this text is refused"}, status=422)
     return web.json_response(reply(body))
 

@@ -43,6 +43,15 @@ def test_what_is_bought_is_there_after_a_restart(tmp_path: Path) -> None:
         assert ledger.accounts.money("t") == pytest.approx(0.2)
 
 
+def test_what_sqlite_cannot_hold_is_refused_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l") as ledger:
+        setting = ledger.setting("t", {"prompt": "\ud800"})
+        with pytest.raises(RunError, match="could not be used"):
+            asyncio.run(asyncio.wait_for(buy(ledger, setting, b"q", Answer(0, "half a pair: \ud800")), 20))
+        asyncio.run(buy(ledger, setting, b"r", Answer(0, "fine")))
+        assert ledger.samples([b"q", b"r"]) == {b"r": {0}}
+
+
 def test_more_questions_than_one_look_up(tmp_path: Path) -> None:
     questions = [bytes([number // 256, number % 256]) for number in range(700)]
     with Ledger(tmp_path / "l") as ledger:

@@ -31,6 +31,7 @@ class Commits:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._connection = connect(path)  # here, not in the thread: whoever opens hears of what is wrong
         self._queue: queue.SimpleQueue[tuple[list[Write], asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -50,7 +51,6 @@ class Commits:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = connect(self._path)
         open_ = True
         while open_:
             batch = [self._queue.get()]
@@ -58,14 +58,14 @@ class Commits:
                 batch.append(self._queue.get())
             open_ = None not in batch
             jobs = [job for job in batch if job is not None]
-            error = _commit(connection, self._path, (write for writes, _ in jobs for write in writes))
+            error = _commit(self._connection, self._path, (write for writes, _ in jobs for write in writes))
             for loop in {done.get_loop() for _, done in jobs}:  # one wake-up for each loop, not for each call
                 finished = [done for _, done in jobs if done.get_loop() is loop]
                 try:
                     loop.call_soon_threadsafe(_resolve, finished, error)
                 except RuntimeError:  # the loop was closed meanwhile; what it wrote is on disk all the same
                     continue
-        connection.close()
+        self._connection.close()
 
 
 def connect(path: Path, readonly: bool = False) -> sqlite3.Connection:
@@ -103,7 +103,7 @@ def refusals(path: Path) -> Iterator[None]:
         raise refusal(path, error) from error
 
 
-def refusal(path: Path, error: sqlite3.Error) -> RunError:
+def refusal(path: Path, error: Exception) -> RunError:
     """SQLite's complaint as a sentence."""
     text = str(error)
     if "full" in text:
@@ -128,7 +128,7 @@ def _commit(connection: sqlite3.Connection, path: Path, writes: Iterable[Write])
             connection.executemany(statement, listed)
         connection.execute("COMMIT")
         return None
-    except sqlite3.Error as error:
+    except Exception as error:  # whatever it is: a writer that stopped would leave every caller waiting
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return refusal(path, error)

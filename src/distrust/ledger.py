@@ -132,7 +132,7 @@ class Ledger:
         """The setting of a teacher, made when it is new; a read-only ledger gives a new one the id 0."""
         key = fingerprint(teacher, dict(described))
         if self._commits is not None:
-            row = (teacher, key, json.dumps(described, sort_keys=True, ensure_ascii=False))
+            row = (teacher, key, json.dumps(described, sort_keys=True))
             with self._guard, refusals(self.path):
                 self._connection.execute(
                     "INSERT OR IGNORE INTO settings (teacher, fingerprint, described) VALUES (?, ?, ?)", row
@@ -173,7 +173,8 @@ class Ledger:
             return None
         call = Call(next(self._ids), setting, question, worst)
         self._open[call.id] = call
-        row = (call.id, setting.id, question, item, worst.calls)
+        named = item.encode("utf-8", "replace").decode()  # for people; the question is the key
+        row = (call.id, setting.id, question, named, worst.calls)
         money = (worst.prompt_tokens, worst.completion_tokens, worst.money, time.time())
         await self._write([(RESERVE, row + money)])
         return call

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from distrust.commits import connect
+from distrust.data import Items
 from distrust.errors import BudgetError, RecipeError, RunError, TeacherError
 from distrust.labels import LabelSpace
 from distrust.ledger import Ledger
@@ -259,6 +260,14 @@ def test_one_refused_item_abstains_and_the_others_go_on(ledger: Ledger, address:
     assert one.ask(poisoned).notes == {"failed": 1} and one.spending().failed == 1  # not tried again by this object
 
 
+def test_a_round_of_quick_refusals_is_not_yet_a_broken_server(ledger: Ledger) -> None:
+    items = numbered(40)
+    poisoned = type(items)(items.ids, (*(f"poison {number}" for number in range(12)), *items.inputs[12:]))
+    with servers.loopback(delay=0.05) as slow:
+        evidence = teacher(ledger, slow, "poison", concurrency=16).ask(poisoned)
+    assert evidence.notes == {"failed": 12} and (evidence.claims[0, 12:] >= 0).all()
+
+
 def test_a_megabyte_of_answer_is_cut_kept_and_read(ledger: Ledger, address: str) -> None:
     evidence = teacher(ledger, address, "megabyte").ask(numbered(2))
     assert (evidence.claims == 0).all() and evidence.texts is not None
@@ -270,6 +279,13 @@ def test_hostile_text_is_kept_raw_but_never_breaks_storage(ledger: Ledger, addre
     assert (evidence.claims == 0).all()
     assert evidence.texts is not None
     assert evidence.texts[0] == ["\x1b]0;owned\x07?\x00<script>alert(1)</script> alpha"]  # ?: half a surrogate pair
+
+
+def test_half_a_surrogate_pair_in_an_item_is_asked_about_like_any_other(ledger: Ledger, address: str) -> None:
+    odd = Items(("i\ud800",), ("a thing \ud83d",))
+    one = teacher(ledger, address)
+    assert (one.ask(odd).claims >= 0).all() and (one.ask(odd).claims >= 0).all()
+    assert one.spending().calls == 1
 
 
 def test_the_key_is_sent_and_reaches_no_file_and_no_message(

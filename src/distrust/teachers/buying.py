@@ -31,7 +31,7 @@ FIRST_WAIT = 0.5  # seconds; doubled at each try, with jitter
 LONGEST_WAIT = 30.0
 PATIENCE = 600.0  # a server that asks for a longer pause than this ends buying for now
 GRACE = 5.0  # seconds that calls in flight get after Ctrl-C
-FAILED_IN_A_ROW = 5  # items, without an answer in between: the server is broken, not the item
+FAILED_IN_A_ROW = 5  # items beyond those in flight, without an answer in between: the server is broken, not the item
 _jitter = random.Random()  # of its own: asking leaves the global random state alone
 
 
@@ -233,13 +233,13 @@ class Buying:
         """Decide whether a failure ends buying: it would be the same everywhere, or too many came in a row."""
         self._lost_in_a_row += failure.outcome == "lost"
         self._failed_in_a_row += last
-        patience = self.recipe.retries + 2 * self.recipe.concurrency
+        width = self.recipe.concurrency  # a refusal is quicker than an answer: a whole round of them may come first
         too_long = failure.wait is not None and failure.wait > PATIENCE
         if too_long:
             self.trouble = f"it asks for a pause of {failure.wait:.0f} s ({failure.reason})"
         elif failure.everywhere and last:
             self.trouble = failure.reason
-        elif self._failed_in_a_row >= FAILED_IN_A_ROW or self._lost_in_a_row > patience:
+        elif self._failed_in_a_row >= FAILED_IN_A_ROW + width or self._lost_in_a_row > self.recipe.retries + 2 * width:
             times = max(self._failed_in_a_row, self._lost_in_a_row)
             self.trouble = f"it failed {times} times in a row, at last so: {failure.reason}"
         else:
