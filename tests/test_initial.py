@@ -65,7 +65,7 @@ def test_each_guess_stands_beside_its_line() -> None:
         "    column: gpt_label  # 2 distinct values, in the words of label",
     ):
         assert re.sub(r"4\d char", "49 char", line) in re.sub(r"4\d char", "49 char", text)
-    assert recipe.method.name == "distill" and recipe.method.options == {"targets": "confusions"}
+    assert recipe.method.name == "distill" and recipe.method.options == {"trust": "confusions"}
     assert recipe.output_dir == "runs/t" and "size: 50" not in text
 
 

@@ -180,6 +180,7 @@ def _server(teacher: Endpoint, recipe: Recipe, task: Task) -> str:
     with tempfile.TemporaryDirectory() as passing, Ledger(Path(passing) / "ledger.sqlite") as book:
         built = build_teacher(quick, task, book, recipe)
         assert isinstance(built, EndpointTeacher)
+        built.prompt.render(task.pool, 0)
         built.reach()
     key = "no key" if teacher.api_key is None else f"its key {teacher.api_key} is set"
     price = "price known" if teacher.price.known else "price unknown"

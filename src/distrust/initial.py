@@ -151,7 +151,7 @@ def _rest(found: Columns, path: str) -> str:
     if not found.teachers and gold:
         method = "  name: gold-only  # there is no teacher yet\n"
     elif found.teachers and gold >= ENOUGH:
-        method += "  options:\n    targets: confusions  # believe an answer as far as gold says this teacher is right then\n"
+        method += "  options:\n    trust: confusions  # believe an answer as far as gold says this teacher is right then\n"
     folder = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(path).stem).strip("-") or "first"
     return (
         "student:\n  kind: ngram  # hashed n-grams, no download; `kind: transformer` takes any checkpoint\n"

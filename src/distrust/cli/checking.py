@@ -10,7 +10,7 @@ import typer
 
 
 def doctor(
-    recipe: Annotated[Path | None, typer.Argument(help="also look at what this recipe needs", metavar="[RECIPE]")] = None,
+    recipe: Annotated[Path | None, typer.Argument(help="also look at what this recipe needs", metavar="RECIPE")] = None,
 ) -> None:
     """Say what is installed, which devices there are, and whether a recipe's data and teachers can be reached.
 

@@ -66,7 +66,7 @@ def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) 
     """Ask the teacher about the items (N,) of which the student's chances (N, C) are unsure."""
     from distrust.defer import defer
 
-    with _teacher(asked) as (teacher, options):
+    with _teacher(asked, items) as (teacher, options):
         spending = getattr(teacher, "spending", None)
         before = spending() if spending else None
         deferred = defer(items, space, chances, teacher.name, teacher.ask, asked.below)
@@ -79,16 +79,23 @@ def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) 
 
 
 @contextmanager
-def _teacher(asked: Deferral) -> Iterator[tuple[Teacher, Recorded | Classifier | Endpoint]]:
+def _teacher(asked: Deferral, items: Items) -> Iterator[tuple[Teacher, Recorded | Classifier | Endpoint]]:
     """The teacher to ask, beside the ledger of the recipe's run, so that nothing is bought twice or beyond its budget."""
-    from distrust.build import build_teacher, ledger, read_task
+    from distrust.build import build_teacher, few_shot, ledger, read_task
     from distrust.cli.progress import Progress
+    from distrust.recipe import Endpoint
     from distrust.recipe_file import load_recipe
-    from distrust.secrets import expand
+    from distrust.secrets import expand, show
 
     recipe = load_recipe(asked.recipe)
     options = _choose(recipe.teachers, asked)
     task = read_task(recipe)
+    shots = few_shot(task, options.few_shot) if isinstance(options, Endpoint) else []
+    quoted = {text for text, _ in shots} & {items.text(row) for row in range(len(items))}
+    if quoted:
+        typer.echo(
+            f"{len(quoted)} of the items are examples in {show(options.name)}'s prompt: it was told their labels.", err=True
+        )
     with ledger(recipe, Path(expand(recipe.output_dir))) as book, Progress() as progress:
         yield build_teacher(options, task, book, recipe, progress.buying), options
 

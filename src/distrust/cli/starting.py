@@ -9,7 +9,9 @@ import typer
 
 
 def init(
-    data: Annotated[str, typer.Argument(help="a .csv, .tsv, .json, .jsonl or .parquet file, or a hub data set id")],
+    data: Annotated[
+        str, typer.Argument(help="a .csv, .tsv, .json, .jsonl or .parquet file, or a hub data set id", metavar="DATA")
+    ],
     out: Annotated[Path, typer.Option(help="where the recipe goes")] = Path("recipe.yaml"),
     force: Annotated[bool, typer.Option("--force", help="replace a recipe that is there already")] = False,
 ) -> None:

@@ -25,7 +25,7 @@ SPLIT = Annotated[str | None, typer.Option(help="split of a hub data set")]
 
 def predict(
     student: STUDENT,
-    data: Annotated[str, typer.Argument(help="table of new items, or a hub data set id")],
+    data: Annotated[str, typer.Argument(help="table of new items, or a hub data set id", metavar="DATA")],
     text: TEXT = "text",
     text_pair: TEXT_PAIR = None,
     id: ID = None,
@@ -69,7 +69,7 @@ def predict(
 
 def evaluate(
     student: STUDENT,
-    data: Annotated[str, typer.Argument(help="table of gold-labelled items, or a hub data set id")],
+    data: Annotated[str, typer.Argument(help="table of gold-labelled items, or a hub data set id", metavar="DATA")],
     label: Annotated[str, typer.Option(help="column of the gold labels; rows without one are left out")] = "label",
     text: TEXT = "text",
     text_pair: TEXT_PAIR = None,
