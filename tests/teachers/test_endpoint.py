@@ -299,12 +299,28 @@ def test_the_key_is_sent_and_reaches_no_file_and_no_message(
     assert all(b"sk-very-secret" not in file.read_bytes() for file in tmp_path.iterdir())
     monkeypatch.setenv("TEACHER_KEY", "sk\nX-Header: 1")
     with Ledger(tmp_path / "l") as ledger, pytest.raises(RecipeError, match="line break"):
-        teacher(ledger, address, api_key="${TEACHER_KEY}")
+        teacher(ledger, address, api_key="${TEACHER_KEY}").ask(numbered(1))
 
 
-def test_a_wrong_url_is_refused_before_anything_else(ledger: Ledger) -> None:
+def test_a_wrong_url_or_a_key_that_is_not_set_is_refused_where_there_is_anything_to_buy(
+    ledger: Ledger, address: str
+) -> None:
     with pytest.raises(RecipeError, match="looks like http://host:8000/v1"):
-        teacher(ledger, "localhost:8000")
+        teacher(ledger, "localhost:8000").ask(numbered(2))
+    locked = teacher(ledger, address, api_key="${NO_SUCH_KEY_HERE}")
+    with pytest.raises(RecipeError, match="NO_SUCH_KEY_HERE is not set"):
+        locked.ask(numbered(2))
+    teacher(ledger, address).buy(numbered(2))
+    assert (locked.ask(numbered(2)).claims >= 0).all()
+
+
+def test_a_teacher_that_refuses_every_item_is_no_teacher_but_one_last_item_may_fail(ledger: Ledger, address: str) -> None:
+    items = numbered(3)
+    poisoned = type(items)(items.ids, ("poison 0", "poison 1", "fine"))
+    with pytest.raises(TeacherError, match="it answered nothing; at last so: HTTP 422: this text is refused"):
+        teacher(ledger, address, "poison").ask(poisoned.select([0, 1]))
+    for _ in range(2):  # a later start asks only the refused ones again, and goes on without them
+        assert teacher(ledger, address, "poison").ask(poisoned).notes == {"failed": 2}
 
 
 def test_the_rate_limit_holds(ledger: Ledger, address: str) -> None:

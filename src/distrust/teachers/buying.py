@@ -80,6 +80,7 @@ class Buying:
         self.trouble: str | None = None
         self.notes: Counter[str] = Counter()
         self.failed: set[bytes] = set()
+        self.last_failure = ""
         self.bought = 0
         self._lost_in_a_row = 0
         self._failed_in_a_row = 0
@@ -231,6 +232,7 @@ class Buying:
 
     def _note(self, failure: Failure, last: bool) -> None:
         """Decide whether a failure ends buying: it would be the same everywhere, or too many came in a row."""
+        self.last_failure = failure.reason
         self._lost_in_a_row += failure.outcome == "lost"
         self._failed_in_a_row += last
         width = self.recipe.concurrency  # a refusal is quicker than an answer: a whole round of them may come first

@@ -49,12 +49,10 @@ class EndpointTeacher:
         progress: hears how far buying has come, about ten times a second.
 
     Raises:
-        RecipeError: a prompt, parser or base URL that cannot work. BudgetError: caps that cannot be kept.
+        RecipeError: a prompt or parser that cannot work. BudgetError: caps that cannot be kept.
     """
 
     keeps_answers = True  # in the ledger: a run simply asks again, which costs nothing
-
-    keeps_answers = True  # in the ledger
 
     def __init__(
         self,
@@ -77,7 +75,6 @@ class EndpointTeacher:
         self._notes: Counter[str] = Counter()
         self._failed: set[bytes] = set()  # not asked again by this object: the next start tries them anew
         refuse_unkeepable(recipe.name, recipe.price, recipe.max_tokens, recipe.budget, total)
-        Client(recipe)  # a wrong URL or a missing key is refused before anything is computed
         described = self.prompt.setting()
         self.setting = ledger.setting(recipe.name, described)
         templates = [recipe.prompt, self.prompt.examples, self.prompt.labels]
@@ -90,6 +87,7 @@ class EndpointTeacher:
         Items that a cap left unasked, that failed or that could not be read abstain; the notes count which.
 
         Raises:
+            RecipeError: a base URL that is none or a key that is not set, where there is anything to buy.
             TeacherError: the server cannot go on (key refused, no such model, out of reach, rate limited for good);
                 what was bought is kept. RunError: the ledger cannot be written.
             KeyboardInterrupt: after Ctrl-C, once what was bought is safe; its text says so.
@@ -111,7 +109,10 @@ class EndpointTeacher:
         self._notes += buying.notes
         self._failed |= buying.failed
         self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
-        kept = f"{wanted - lacking + buying.bought} of {wanted} answers are kept; start again to go on"
+        there = wanted - lacking + buying.bought
+        if buying.failed and not there:  # one refused item abstains; all of them are no teacher
+            buying.trouble = buying.trouble or f"it answered nothing; at last so: {buying.last_failure}"
+        kept = f"{there} of {wanted} answers are kept; start again to go on"
         if buying.ended == "interrupted":
             raise KeyboardInterrupt(f"Stopped asking teacher {self.name!r}: {kept}.")
         if buying.trouble is not None:
