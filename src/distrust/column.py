@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-CLASSES = 200  # a column of more distinct values holds no labels
+CLASSES = 500  # a column of more distinct values holds no labels
 VOUCHED = {"gold", "human", "true", "truth", "expert"}
 LABEL = {"label", "labels", "class", "category", "target", "intent", "topic", "sentiment", "y"}
 TEACHER = {
