@@ -64,11 +64,11 @@ def test_a_teacher_is_asked_once_even_by_another_process(tmp_path: Path) -> None
 
     first = make(tmp_path, teachers=[Counting("teacher", worlds.network(7), worlds.SPACE)])
     evidence = first.evidence()[0]
-    os.close(first._lock)  # type: ignore[arg-type]
+    first.close()
     second = make(tmp_path, teachers=[Counting("teacher", worlds.network(7), worlds.SPACE)])
     assert torch.equal(second.evidence()[0].logits.dense(), evidence.logits.dense())  # type: ignore[union-attr]
     assert len(asked) == 1
-    os.close(second._lock)  # type: ignore[arg-type]
+    second.close()
     changed = make(tmp_path, teachers=[Counting("teacher", worlds.network(8), worlds.SPACE)])
     changed.evidence()
     assert len(asked) == 2, "another teacher of the same name is another stage"
@@ -112,7 +112,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
     run = make(tmp_path)
     with pytest.raises(RunError, match="Another process is at work"):
         make(tmp_path)
-    os.close(run._lock)  # type: ignore[arg-type]
+    run.close()
 
 
 def test_early_stopping_without_anything_to_validate_on_is_refused(tmp_path: Path) -> None:

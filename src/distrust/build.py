@@ -6,7 +6,7 @@ Knows every room's way in. Knows nothing of what they do once built.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def opened(
     task = read_task(recipe)
     check_folder(folder, task)
     with ledger(recipe, folder) as book:
-        run = Run(
+        made = Run(
             folder,
             space=task.space,
             pool=task.pool,
@@ -71,13 +71,14 @@ def opened(
             validation=task.validation,
             progress=progress,
         )
-        if rank() == 0:
-            write_json(folder / "task.json", task.identity)
-            resolved = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-            write_atomically(folder / "recipe.yaml", resolved)
-        for sentence in task.warnings:
-            run.warn(sentence)
-        yield run, task
+        with closing(made) as run:
+            if rank() == 0:
+                write_json(folder / "task.json", task.identity)
+                resolved = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+                write_atomically(folder / "recipe.yaml", resolved)
+            for sentence in task.warnings:
+                run.warn(sentence)
+            yield run, task
 
 
 def read_task(recipe: Recipe) -> Task:

@@ -5,6 +5,7 @@ Knows scikit-learn's bundled digits and the Python way into a run; a program of 
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +49,22 @@ def demo(folder: Path, seed: int = 0) -> Path:
         options=Train(num_train_epochs=40, learning_rate=3e-3),
         seed=seed,
     )
-    students = {}
-    for name, (method, options) in WAYS.items():  # the one to keep comes last, so that the report tells of its fit
-        students[name] = METHODS[method].run(run, METHODS[method].options(**options))
-    facts = gather(
-        run,
-        students,
-        (test, labels[1300:]),
-        method="distill",
-        options=WAYS["student"][1],
-        recipe={"demo": "distrust demo", "seed": seed},
-        kinds={teacher.name: "classifier" for teacher in run.teachers},
-        prices={teacher.name: Price(per_call=0) for teacher in run.teachers},
-        simulated=[SIMULATED],
-    )
-    return write(facts, students["student"], folder)
+    with closing(run):
+        students = {}
+        for name, (method, options) in WAYS.items():  # the one to keep comes last, so that the report tells of its fit
+            students[name] = METHODS[method].run(run, METHODS[method].options(**options))
+        facts = gather(
+            run,
+            students,
+            (test, labels[1300:]),
+            method="distill",
+            options=WAYS["student"][1],
+            recipe={"demo": "distrust demo", "seed": seed},
+            kinds={teacher.name: "classifier" for teacher in run.teachers},
+            prices={teacher.name: Price(per_call=0) for teacher in run.teachers},
+            simulated=[SIMULATED],
+        )
+        return write(facts, students["student"], folder)
 
 
 def _digits(seed: int) -> tuple[Tensor, Tensor]:

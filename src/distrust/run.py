@@ -87,8 +87,14 @@ class Run:
         self.validation, self.progress = validation, progress
         self.fits: dict[str, Fitted] = {}
         self.warnings: list[str] = []
-        self._lock = _lock(folder) if rank() == 0 else None
         self._check_stopping()
+        self._lock = _lock(folder) if rank() == 0 else None
+
+    def close(self) -> None:
+        """Let go of the folder, for another run in this program; a process that ends lets go by itself."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def evidence(self) -> list[Evidence]:
         """What each teacher says of the pool; asked once, ever."""
