@@ -170,6 +170,14 @@ class NgramStudent(Strict):
     characters: tuple[int, int] | None = Field((4, 4), description="shortest and longest character n-gram, or null")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the embedding")
 
+    @model_validator(mode="after")
+    def _reads_something(self) -> NgramStudent:
+        if not self.words and self.characters is None:
+            raise ValueError("set `words` above 0, or `characters`; with neither it reads nothing")
+        if self.characters is not None and not 1 <= self.characters[0] <= self.characters[1]:
+            raise ValueError("`characters` are a shortest and a longest length, such as [3, 5]")
+        return self
+
 
 class TransformerStudent(Strict):
     """A transformers sequence classifier: pretrained, or from scratch by a config."""
