@@ -17,7 +17,10 @@ from typing import Any
 
 from distrust.errors import RunError
 
-_NOT_WRITABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+_NOT_WRITABLE = {
+    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+    *(errno.EFBIG, errno.EIO),
+}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Knows formats. Does not know what is worth keeping: stages decide that.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ def _write(tensors: dict[str, Tensor], path: Path, metadata: Mapping[str, str] |
     try:
         save_file(tensors, path, metadata=dict(metadata or {}))
     except SafetensorError as error:  # safetensors wraps the system's own error in text
-        if "No space left" in str(error):
-            raise OSError(28, "No space left on device") from error
-        raise
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

@@ -20,6 +20,7 @@ class Progress:
         self.watched = sys.stderr.isatty()
         self.bars: Any = None
         self.tasks: dict[str, Any] = {}
+        self.said: set[str] = set()
 
     def __enter__(self) -> Progress:
         if self.watched:
@@ -55,9 +56,12 @@ class Progress:
         self._show(f"ask {bought.teacher}", bought.done, bought.wanted, cost)
 
     def say(self, sentence: str) -> None:
-        """A note, above the bars; text from outside is made inert."""
+        """A note, once, above the bars; text from outside is made inert."""
         from distrust.secrets import show
 
+        if sentence in self.said:
+            return
+        self.said.add(sentence)
         line = show(sentence, limit=1000)
         if self.bars is None:
             print(line, file=sys.stderr)

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distrust import combine
+from distrust.errors import RunError
 from distrust.evaluate import final_claims
 from distrust.evidence import Stacked, stack
 from distrust.labelled import from_targets
@@ -36,7 +37,9 @@ class Distill(Strict):
 
 
 def distill(run: Run, options: Distill) -> Student:
-    """Train on the teachers' combined targets and on gold."""
+    """Train on the teachers' combined targets and on gold. Raises RunError, before asking, without the gold it needs."""
+    if options.trust == "confusions" and not len(run.gold.part("trust")):
+        raise RunError("Class confusions are counted on gold, and there is none for it; give gold, or set trust: alike.")
     stacked = run.stacked()
     told = run.with_gold(from_targets(run.pool, _targets(run, stacked, options)), options.gold_weight)
     return run.fit("student", told, default_objective(told, options.temperature), options)

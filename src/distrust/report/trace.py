@@ -27,7 +27,7 @@ def trace(facts: Facts, item: str, folder: Path) -> Iterator[str]:
     """
     row = _row(facts, item)
     name = facts.pool.ids[row]
-    yield f"{name}: {show(facts.pool.text(row), limit=400)}"
+    yield f"{show(name)}: {show(facts.pool.text(row), limit=400)}"
     if facts.gold is not None and name in facts.gold.ids:
         label = facts.space.names[int(facts.gold.labels[facts.gold.ids.index(name)])]
         yield f"gold: {show(label)}"
@@ -59,14 +59,14 @@ def _support(facts: Facts, row: int) -> Tensor:
 
 
 def _claimed(evidence: Evidence, name: str, kind: str, support: Tensor) -> Iterator[str]:
-    one = evidence.on([name])
+    one, source = evidence.on([name]), show(evidence.source)
     if not len(one) or not isinstance(one.space, LabelSpace):
-        yield f"{evidence.source} ({kind}): was not asked"
+        yield f"{source} ({kind}): was not asked"
         return
     said = [one.space.names[int(claim)] if claim >= 0 else "abstains" for claim in one.claims[:, 0]]
     price = "free" if one.cost is None else _price(float(one.cost.calls[0]), float(one.cost.money[0]))
     sure = f"confidence {float(trust.confidence(one.distribution())[0]):.2f}, " if one.logits is not None else ""
-    yield f"{evidence.source} ({kind}): {show(', '.join(said))}; {sure}agreement of the others {float(support):.2f}; {price}"
+    yield f"{source} ({kind}): {show(', '.join(said))}; {sure}agreement of the others {float(support):.2f}; {price}"
     for text in one.texts[0] if one.texts else []:
         yield f"    it wrote: {show(text, limit=400)}"
 

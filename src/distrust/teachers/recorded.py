@@ -29,7 +29,8 @@ class RecordedTeacher:
         pool: the items whose columns hold the answers, unless `options.path` names a file.
 
     Raises:
-        DataError: a missing file or column, or a file of which no row belongs to any item.
+        DataError: a missing file or column, a file of which no row belongs to any item, or not one answer that is a
+            label of the task.
     """
 
     keeps_answers = True
@@ -48,6 +49,7 @@ class RecordedTeacher:
         for name in (options.confidence, options.rationale):
             if name is not None and name not in self.table:
                 raise DataError(f"{self.name} has no column {name!r}; {nearest(name, self.table, say='it has')}.")
+        self._check_answers()
         self.fingerprint = fingerprint("recorded", [str(answer) for answer in self.answers], dict(options.labels))
 
     def ask(self, items: Items) -> Evidence:
@@ -90,6 +92,16 @@ class RecordedTeacher:
         except (TypeError, ValueError) as error:
             raise DataError(f"{self.name}'s column {self.options.confidence!r} holds no numbers ({error}).") from error
         return {"confidence": torch.tensor(values)}
+
+    def _check_answers(self) -> None:
+        """Refuse a teacher that would abstain from everything: a wrong column, or labels in other words."""
+        said = {answer for cell in self.answers for answer in _samples(cell)}
+        if not any(self.space.find(answer) != ABSTAIN for answer in said):
+            shown = ", ".join(sorted(said)[:5]) or "nothing"
+            raise DataError(
+                f"{self.name} has no label in common with the task: its column {self.options.column!r} says {shown}, the "
+                f"task has {', '.join(self.space.names[:12])}; map its labels by name in the recipe."
+            )
 
     def _join(self, options: Recorded, pool: Items) -> dict[str, int]:
         if options.id is not None:
