@@ -35,8 +35,10 @@ def run(quick: bool) -> Result:
     """Three seeds; `quick` one. 95 % intervals by bootstrap over seeds and items together."""
     if not os.environ.get("DISTRUST_DATA"):
         raise SystemExit("The benchmark r52 needs the optional data sets: set DISTRUST_DATA to their folder.")
+    torch.set_num_threads(1)
     seeds = [0] if quick else [0, 1, 2]
     right: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
+    seconds: list[float] = []
     teacher: tuple[int, int] = (0, 0)
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:

@@ -41,7 +41,7 @@ def test_equals_a_hand_written_loop_bit_for_bit(tmp_path: Path) -> None:
     targets = torch.rand(40, 3, generator=torch.Generator().manual_seed(5)).softmax(-1)
     ours = trained(tmp_path, from_targets(items, targets), weight_decay=0.01, max_grad_norm=0.1)
     model = worlds.network()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.01, fused=True)
     for step in range(15):
         order = torch.randperm(40, generator=torch.Generator().manual_seed(mix(0, step // 5, 1)))
         rows = order[step % 5 * 8 :][:8]
@@ -153,18 +153,6 @@ def test_validation_keeps_the_best_epoch_and_stops_when_patience_ends(tmp_path: 
     )
     assert [row["validation"] for row in history] == [3.0, 1.0, 2.0, 2.0]
     assert same(student.module.state_dict(), seen[1])
-
-
-def test_sparse_and_dense_parameters_are_clipped_to_one_norm() -> None:
-    from distrust.optim import Optimisers
-
-    bag, head = nn.EmbeddingBag(10, 4, mode="sum", sparse=True), nn.Linear(4, 3)
-    modules = nn.ModuleList([bag, head])
-    optimisers = Optimisers(modules, 1e-2, 0.0, max_grad_norm=0.01)
-    head(bag(torch.tensor([1, 1, 2]), torch.tensor([0]))).pow(2).sum().mul(100).backward()
-    optimisers._clip(0.01)
-    values = [bag.weight.grad.coalesce().values(), head.weight.grad, head.bias.grad]
-    assert torch.cat([value.flatten() for value in values]).norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_ngram_student_resumes_bit_for_bit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

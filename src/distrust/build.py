@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import yaml
 from distrust.errors import RunError
 from distrust.files import read_json, write_atomically, write_json
 from distrust.labels import LabelSpace
-from distrust.processes import rank
+from distrust.processes import rank, wait
 from distrust.recipe import (
     Classifier,
     Endpoint,
@@ -99,12 +100,16 @@ def task_of(folder: Path) -> Task:
 @contextmanager
 def ledger(recipe: Recipe, folder: Path) -> Iterator[Ledger | None]:
     """The run's ledger, where the recipe has a teacher that is paid."""
-    if not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers) or rank() != 0:
+    if not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers):
         yield None
         return
     from distrust.ledger import Ledger
 
-    with Ledger(folder / LEDGER) as book:
+    if rank() != 0:
+        wait()  # rank 0 makes the file; the others only read what it buys
+    with Ledger(folder / LEDGER, readonly=rank() != 0) as book:
+        if rank() == 0:
+            wait()
         yield book
 
 
@@ -141,7 +146,8 @@ def student_maker(options: StudentRecipe, space: LabelSpace, task: Task) -> Call
     if isinstance(options, NgramStudent):
         from distrust.students import ngram
 
-        return lambda seed: ngram.build(options, space, seed, task.pool)
+        shared = cache(lambda: ngram.inverse_frequencies(options, task.pool))
+        return lambda seed: ngram.build(options, space, seed, task.pool, shared())
     if isinstance(options, TransformerStudent):
         from distrust.students import transformer
 

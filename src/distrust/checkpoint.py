@@ -64,7 +64,7 @@ class State:
 def save(folder: Path, side: Side, state: State) -> None:
     """Write weights, optimisers and position as one file, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in _weights(side).items()}
-    tensors |= {f"optimiser.{name}": value for name, value in side.optimisers.tensors().items()}
+    tensors |= {f"optimiser.{name}": value for name, value in side.optimiser.tensors().items()}
     tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
     tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
     known = {name: getattr(state, name) for name in ("epoch", "step", "history", "best", "since_best", "stopped")}
@@ -81,7 +81,7 @@ def resume(folder: Path, side: Side) -> State:
         room, _, rest = name.partition(".")
         parts[room][rest] = value
     _put(side, parts["model"])
-    side.optimisers.load(parts["optimiser"])
+    side.optimiser.load(parts["optimiser"])
     return State(**json.loads(metadata["state"]), sums=parts["sum"], best_weights=parts["best"] or None)
 
 

@@ -22,7 +22,7 @@ from distrust.evidence import Evidence
 from distrust.files import write_atomically
 from distrust.labelled import Labelled
 from distrust.methods import METHODS, find
-from distrust.recipe import Price, Recipe
+from distrust.recipe import Classifier, Price, Recipe
 from distrust.report.facts import Facts, Spending
 from distrust.report.saved import save_facts
 from distrust.run import Run, surroundings
@@ -54,8 +54,9 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
 
 
 def prices(recipe: Recipe) -> dict[str, Price]:
-    """Each teacher's price, by name."""
-    return {teacher.name: teacher.price for teacher in recipe.teachers}
+    """Each teacher's price, by name; a local classifier has none to pay."""
+    free = Price(per_call=0)
+    return {one.name: free if isinstance(one, Classifier) else one.price for one in recipe.teachers}
 
 
 def gather(

@@ -101,7 +101,6 @@ class Classifier(Strict):
     max_length: int | None = Field(None, gt=0, description="tokens kept of an item; default: the model's own limit")
     batch_size: int = Field(32, gt=0, description="items asked at once")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
-    price: Price = Price(per_call=0)
 
 
 class Parse(Strict):
@@ -165,9 +164,10 @@ class NgramStudent(Strict):
 
     kind: Literal["ngram"] = "ngram"
     buckets: int = Field(2**17, gt=0, description="size of the hash table")
-    dimension: int = Field(32, gt=0, description="width of the embedding")
+    dimension: int = Field(16, gt=0, description="width of the embedding")
     words: int = Field(2, ge=0, description="word n-grams up to this length")
     characters: tuple[int, int] | None = Field((4, 4), description="shortest and longest character n-gram, or null")
+    min_items: int = Field(2, gt=0, description="keep n-grams that so many items of the pool show")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the embedding")
 
     @model_validator(mode="after")
@@ -241,7 +241,9 @@ class Recipe(Strict):
     train: Train = Train()
     budget: Budget = Field(Budget(), description="caps over all teachers together")
     seed: int = Field(0, description="of every draw and every initial weight")
-    threads: int | None = Field(None, gt=0, description="CPU threads; part of what makes a run repeatable")
+    threads: int | None = Field(
+        None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
+    )
     output_dir: str = Field("runs/default", description="the run's folder")
     report_to: Literal["none", "tensorboard"] = Field("none", description="metrics are always in metrics.jsonl too")
 

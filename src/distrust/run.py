@@ -28,7 +28,7 @@ from distrust.labelled import Labelled, from_gold
 from distrust.labels import LabelSpace
 from distrust.losses import cross_entropy
 from distrust.objective import Objective, Term
-from distrust.processes import rank, wait
+from distrust.processes import count, rank, wait
 from distrust.recipe import Train
 from distrust.store import load_evidence, save_evidence, save_tensors
 from distrust.students import Student, answer
@@ -114,7 +114,7 @@ class Run:
             return self._answered("student", student.key, items, lambda: answer(student, items, size))
         teacher = cast(Teacher, source)
         if teacher.keeps_answers:
-            return teacher.ask(items)
+            return teacher.ask(items) if count() == 1 else self._shared(teacher, items)
         return self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
 
     def fit(
@@ -197,6 +197,16 @@ class Run:
         """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
         folder = self.stage(f"ask-{name}", fingerprint("ask", key, items.key), lambda here: save_evidence(ask(), here))
         return load_evidence(folder)
+
+    def _shared(self, teacher: Teacher, items: Items) -> Evidence:
+        """What rank 0 was answered, for all processes: only one of them may buy."""
+        folder = self.folder / "shared" / teacher.name
+        if rank() == 0:
+            save_evidence(teacher.ask(items), folder)
+        wait()
+        evidence = load_evidence(folder)
+        wait()  # until every process has read it, the folder must not change
+        return evidence
 
     def warn(self, sentence: str) -> None:
         """Say once, here and in the report, what a person should know."""

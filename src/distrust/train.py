@@ -21,7 +21,7 @@ from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.labelled import Labelled
 from distrust.objective import Batch, Objective
-from distrust.optim import Optimisers
+from distrust.optim import Optimiser
 from distrust.processes import Processes, mix, seed, wait
 from distrust.recipe import Train
 from distrust.students import Encoded, Student
@@ -37,12 +37,12 @@ class Side:
     objective: Objective
     options: Train
     every: int = 1  # moves on every n-th step
-    optimisers: Optimisers = field(init=False)
+    optimiser: Optimiser = field(init=False)
 
     def __post_init__(self) -> None:
         rate = self.options.learning_rate or self.student.default_learning_rate
         modules = nn.ModuleList([self.student.module, self.objective.modules])
-        self.optimisers = Optimisers(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
+        self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
 
 class Rows:
@@ -155,7 +155,7 @@ def _step(
         processes.backward(loss)
         for name, value in (("loss", loss.detach()), *terms.items()):
             parts[name] = parts[name] + value if name in parts else value
-    side.optimisers.step(rate)
+    side.optimiser.step(rate)
     return parts
 
 

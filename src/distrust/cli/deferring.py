@@ -71,7 +71,8 @@ def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) 
         before = spending() if spending else None
         deferred = defer(items, space, chances, teacher.name, teacher.ask, asked.below)
         if spending is None or before is None:
-            price, answered = options.price.per_call, int(deferred.answered.sum())
+            price = 0.0 if options.kind == "classifier" else options.price.per_call
+            answered = int(deferred.answered.sum())
             return deferred, Cost(0, None if price is None else price * answered, "complete")
         after = spending()
         known = after.money is not None and before.money is not None

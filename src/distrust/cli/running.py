@@ -98,10 +98,11 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from distrust.finish import check_method  # after the recipe: its mistakes are said before torch is loaded
 
     check_method(recipe)
-    if recipe.threads is not None:
+    threads = recipe.threads or (1 if recipe.student.kind == "ngram" else None)  # its products are too small to share
+    if threads is not None:
         import torch
 
-        torch.set_num_threads(recipe.threads)
+        torch.set_num_threads(threads)
     return recipe
 
 

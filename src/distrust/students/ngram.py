@@ -25,17 +25,24 @@ if TYPE_CHECKING:
 
 
 class Bag(nn.Module):
-    """Embedding bag and head: weighted n-gram ids to logits."""
+    """Embedding bag and head: weighted n-gram ids to logits.
+
+    Args:
+        options: of the student.
+        classes: C.
+        idf: (buckets,) inverse document frequency in the pool; 0 where an n-gram is not kept. It has no row in the bag.
+    """
 
     idf: Tensor
 
     def __init__(self, options: NgramStudent, classes: int, idf: Tensor) -> None:
         super().__init__()
-        self.embedding = nn.EmbeddingBag(options.buckets, options.dimension, mode="sum", sparse=True)
+        rows = max(int((idf > 0).sum()), 1)
+        self.embedding = nn.EmbeddingBag(rows, options.dimension, mode="sum")
         nn.init.normal_(self.embedding.weight, std=0.1)
         self.dropout = nn.Dropout(options.dropout)
         self.head = nn.Linear(options.dimension, classes)
-        self.register_buffer("idf", idf)  # (buckets,) inverse document frequency in the pool
+        self.register_buffer("idf", idf)
 
     def forward(self, ids: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """ids, weights (total,), offsets (n,) to logits (n, C)."""
@@ -73,11 +80,14 @@ class Ngram:
         self.options, self.space, self.key = options, space, key
         self.module: nn.Module = module
         self.idf = module.idf.numpy()  # (buckets,)
+        self.row_of = np.cumsum(self.idf > 0) - 1  # (buckets,) row in the bag of each kept n-gram
 
     def encode(self, items: Items) -> Grams:
         """Count, weigh by (1 + log tf) · idf and scale to unit length; an empty text is an empty bag."""
         matrix = _count(_texts(items), self.options)
         matrix.data = (1 + np.log(matrix.data)) * self.idf[matrix.indices]
+        matrix.eliminate_zeros()  # n-grams that were not kept
+        matrix.indices = self.row_of[matrix.indices]
         norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
         matrix.data /= np.repeat(np.maximum(norms, 1e-12), np.diff(matrix.indptr))
         return Grams(matrix)
@@ -94,14 +104,30 @@ class Ngram:
         write_json(folder / "student.json", known)
 
 
-def build(options: NgramStudent, space: LabelSpace, seed: int, pool: Items) -> Ngram:
-    """A new student. Inverse document frequencies are counted on `pool`, weights drawn from `seed` alone."""
-    counts = np.bincount(_count(_texts(pool), options).indices, minlength=options.buckets)
-    idf = torch.from_numpy(np.log((1 + len(pool)) / (1 + counts)) + 1).float()
+def build(options: NgramStudent, space: LabelSpace, seed: int, pool: Items, idf: Tensor | None = None) -> Ngram:
+    """A new student, its weights drawn from `seed` alone.
+
+    Args:
+        options, space: what it reads, and what it knows.
+        seed: of its weights.
+        pool: the items on which n-grams are counted for their inverse document frequencies.
+        idf: (buckets,) `inverse_frequencies(options, pool)`, where several students share it.
+    """
+    idf = inverse_frequencies(options, pool) if idf is None else idf
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = Bag(options, len(space), idf)
     return Ngram(options, space, module, fingerprint("ngram", options.model_dump(), list(space.names), seed, pool.key))
+
+
+def inverse_frequencies(options: NgramStudent, pool: Items) -> Tensor:
+    """How rare each n-gram is in the pool, smoothed: (buckets,), log((1 + N) / (1 + n)) + 1 as scikit-learn has it.
+
+    0 where fewer than `options.min_items` items show it: what is seen once can only be learned by heart.
+    """
+    counts = np.bincount(_count(_texts(pool), options).indices, minlength=options.buckets)
+    idf = np.log((1 + len(pool)) / (1 + counts)) + 1
+    return torch.from_numpy(np.where(counts >= options.min_items, idf, 0)).float()
 
 
 def load(folder: Path) -> Ngram:
@@ -109,8 +135,8 @@ def load(folder: Path) -> Ngram:
     known: dict[str, Any] = json.loads((folder / "student.json").read_text())
     options = NgramStudent(**known["options"])
     space = LabelSpace(tuple(known["labels"]))
-    module = Bag(options, len(space), torch.zeros(options.buckets))
     weights = load_tensors(folder / "model.safetensors")
+    module = Bag(options, len(space), weights["idf"])
     module.load_state_dict(weights)
     return Ngram(options, space, module, known["key"])
 
