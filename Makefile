@@ -34,6 +34,7 @@ bench-quick: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m distrust.reference docs/recipe.md
+	$(BIN)/python -m benchmarks._readme
 
 # torch goes first and pinned: whatever comes later then leaves it alone.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,0 +1,71 @@
+"""`python -m benchmarks._readme`: writes README's table of figures from the result files, so that no number is typed.
+
+Knows which figures the README shows and in what words. Measures nothing, and leaves out what has no result file yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+from distrust.files import read_json, write_atomically
+
+README = Path(__file__).parent.parent / "README.md"
+BETWEEN = re.compile(r"(?<=<!-- figures: begin -->\n).*?(?=<!-- figures: end -->)", re.DOTALL)
+Figures = dict[str, Any]
+
+
+def _percent(name: str) -> Callable[[Figures], str]:
+    def written(figures: Figures) -> str:
+        value, low, high = (100 * figures[one] for one in (name, f"{name}.low", f"{name}.high"))
+        return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+    return written
+
+
+ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
+    "r52": {
+        "R52 news, 50 gold labels, a real LLM's recorded labels: the LLM is right on": _percent("teacher"),
+        "the student on gold alone": _percent("gold_only"),
+        "the student on the LLM's labels alone": _percent("labels_only"),
+        "the student of `benchmarks/r52.yaml`, on both": _percent("student"),
+    },
+    "annotate": {
+        "durable answers a second, of a loopback server that takes 20 ms, 64 at once (median, worst and best round)": (
+            lambda of: f"{of['calls_per_s']:,.0f} [{of['calls_per_s.low']:,.0f}, {of['calls_per_s.high']:,.0f}]"
+        ),
+        "the same by a bare aiohttp client that keeps nothing": lambda of: f"{of['bare_client_calls_per_s']:,.0f}",
+        "answers lost": lambda of: f"{of['lost_after_kills']:.0f} in {of['kills']:.0f} kills",
+        "spent above small caps on calls, tokens and money": lambda of: f"{of['over_budget']:g}",
+        "memory grown over recorded calls": lambda of: f"{of['memory_growth_mib']:.1f} MiB in {of['memory_calls']:,.0f}",
+    },
+    "step": {
+        "a training step above a hand-written torch loop (median, quartiles)": (
+            lambda of: f"{of['overhead_us']:.0f} µs [{of['overhead_us.low']:.0f}, {of['overhead_us.high']:.0f}]"
+        ),
+        "the same weights at the end, bit for bit": lambda of: "yes" if of["bit_equal"] else "no",
+    },
+}
+
+
+def figures() -> str:
+    """The table as markdown, a row a figure, from the results that are there."""
+    lines = ["| what | figure | command |", "|---|---|---|"]
+    for name, rows in ROWS.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            found = read_json(path)["figures"]
+            lines += [f"| {what} | {written(found)} | `python -m benchmarks {name}` |" for what, written in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Replace what stands between README's two marks."""
+    write_atomically(README, BETWEEN.sub(lambda _: figures(), README.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()
