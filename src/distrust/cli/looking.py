@@ -40,7 +40,7 @@ def why(
 def methods() -> None:
     """The methods and their options.
 
-    Use one with `method: {name: distill, options: {targets: confusions}}` in a recipe.
+    Use one with `method: {name: distill, options: {trust: confusions}}` in a recipe.
     """
     from distrust.methods import METHODS
 
