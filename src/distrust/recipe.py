@@ -245,7 +245,6 @@ class Recipe(Strict):
         None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
     )
     output_dir: str = Field("runs/default", description="the run's folder")
-    report_to: Literal["none", "tensorboard"] = Field("none", description="metrics are always in metrics.jsonl too")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:
