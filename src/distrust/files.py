@@ -67,7 +67,12 @@ def sync_folder(folder: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that any reader accepts: NaN and infinity are refused, since JSON has no word for them."""
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which a stranger's text may hold: only an escape can say it
+        content = json.dumps(value, indent=2, allow_nan=False).encode() + b"\n"
+    write_atomically(path, content)
 
 
 def read_json(path: Path) -> Any:

@@ -55,13 +55,7 @@ def load_with_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def save_evidence(evidence: Evidence, folder: Path) -> None:
     """Write evidence and read it back: what is kept is what will be returned, or RunError is raised."""
-    tensors: dict[str, Tensor] = {"claims": evidence.claims}
-    if evidence.logits is not None:
-        tensors |= {f"logits.{name}": value for name, value in vars(evidence.logits).items() if isinstance(value, Tensor)}
-    if evidence.cost is not None:
-        tensors |= {f"cost.{name}": value for name, value in vars(evidence.cost).items()}
-    tensors |= {f"features.{name}": value for name, value in evidence.features.items()}
-    save_tensors(folder / "evidence.safetensors", tensors)
+    save_tensors(folder / "evidence.safetensors", _tensors(evidence))
     write_json(folder / "evidence.json", _plain(evidence))
     if not _same(evidence, load_evidence(folder)):
         raise RunError(f"{folder} does not hold what was written to it; the disk may be failing.")
@@ -82,7 +76,7 @@ def load_evidence(folder: Path) -> Evidence:
     return Evidence(
         source=known["source"],
         ids=tuple(known["ids"]),
-        space=Candidates(tuple(tuple(one) for one in space["candidates"]))
+        space=Candidates(tuple(tuple(one) for one in space["candidates"]), space["width"])
         if "candidates" in space
         else LabelSpace(tuple(space["names"]), space["aliases"]),
         claims=tensors["claims"],
@@ -99,7 +93,7 @@ def _plain(evidence: Evidence) -> dict[str, Any]:
     return {
         "source": evidence.source,
         "ids": list(evidence.ids),
-        "space": {"candidates": [list(one) for one in space.answers]}
+        "space": {"candidates": [list(one) for one in space.answers], "width": space.width}
         if isinstance(space, Candidates)
         else {"names": list(space.names), "aliases": dict(space.aliases)},
         "logits": None if evidence.logits is None else type(evidence.logits).__name__,
@@ -109,15 +103,27 @@ def _plain(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def _tensors(evidence: Evidence) -> dict[str, Tensor]:
+    """Every tensor of evidence by the room it belongs to: `claims`, `logits.values`, `cost.money`, `features.hidden`."""
+    rooms = {"logits": evidence.logits, "cost": evidence.cost}
+    named = {f"{room}.{name}": value for room, one in rooms.items() if one is not None for name, value in vars(one).items()}
+    tensors = {"claims": evidence.claims} | {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    return tensors | {f"features.{name}": value for name, value in evidence.features.items()}
+
+
 def _same(first: Evidence, second: Evidence) -> bool:
-    tensors = [(first.claims, second.claims)]
-    for one, other in ((first.logits, second.logits), (first.cost, second.cost)):
-        if one is not None and other is not None:
-            pairs = zip(vars(one).values(), vars(other).values(), strict=True)
-            tensors += [(a, b) for a, b in pairs if isinstance(a, Tensor)]
-    tensors += [(value, second.features[name]) for name, value in first.features.items()]
-    same = all(a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in tensors)
-    return same and _plain(first) == _plain(second)
+    one, other = _tensors(first), _tensors(second)
+    return (
+        _plain(first) == _plain(second)
+        and one.keys() == other.keys()
+        and all(_equal(value, other[name]) for name, value in one.items())
+    )
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Equal bit for bit: NaN, which is "unknown" in a cost, equals itself."""
+    bits = (_apart(value).flatten().view(torch.uint8) for value in (one, other))
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(*bits)
 
 
 def _apart(value: Tensor) -> Tensor:
@@ -127,7 +133,7 @@ def _apart(value: Tensor) -> Tensor:
 
 def _write(tensors: dict[str, Tensor], path: Path, metadata: Mapping[str, str] | None) -> None:
     try:
-        save_file(tensors, path, metadata=dict(metadata or {}))
+        save_file(tensors, path, metadata=dict(metadata) if metadata else None)  # an empty one cannot be read back
     except SafetensorError as error:  # safetensors wraps the system's own error in text
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
