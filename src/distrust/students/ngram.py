@@ -5,9 +5,8 @@ Knows how a text becomes weighted n-grams, and needs no download. Does not know 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from distrust.files import fingerprint, write_json
 from distrust.labels import LabelSpace
 from distrust.recipe import NgramStudent
 from distrust.store import load_tensors, save_tensors
+from distrust.students.saving import ABOUT, read_about
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -101,7 +101,7 @@ class Ngram:
         """Write `model.safetensors` and `student.json`; `distrust predict` and `load` read them."""
         save_tensors(folder / "model.safetensors", self.module.state_dict())
         known = {"kind": "ngram", "options": self.options.model_dump(), "labels": list(self.space.names), "key": self.key}
-        write_json(folder / "student.json", known)
+        write_json(folder / ABOUT, known)
 
 
 def build(options: NgramStudent, space: LabelSpace, seed: int, pool: Items, idf: Tensor | None = None) -> Ngram:
@@ -131,8 +131,8 @@ def inverse_frequencies(options: NgramStudent, pool: Items) -> Tensor:
 
 
 def load(folder: Path) -> Ngram:
-    """A student from `save`'s folder."""
-    known: dict[str, Any] = json.loads((folder / "student.json").read_text())
+    """A student from `save`'s folder. Raises DataError where there is none, RunError where a file is damaged."""
+    known = read_about(folder, "ngram")
     options = NgramStudent(**known["options"])
     space = LabelSpace(tuple(known["labels"]))
     weights = load_tensors(folder / "model.safetensors")
