@@ -70,7 +70,7 @@ class RecordedTeacher:
                 claims[sample, row] = self.space.find(answer)
                 counts["outside the label space"] += self.space.find(answer) == ABSTAIN
         rationale = self.options.rationale if self.options.rationale in table else None
-        texts = [[str(table[rationale][row])] if row is not None else [] for row in rows] if rationale else samples
+        texts = [[] if row is None else _samples(table[rationale][row]) for row in rows] if rationale else samples
         return Evidence(
             source=self.name,
             ids=items.ids,
