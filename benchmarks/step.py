@@ -82,7 +82,7 @@ def _distrust(inputs: Tensor, epochs: int) -> tuple[float, dict[str, Tensor]]:
         task = Fit("student", told, options, 0, Path(folder))
         gc.collect()
         start = time.process_time()
-        fit(side, task)
+        fit([side], task)
         return time.process_time() - start, student.module.state_dict()
 
 

@@ -46,12 +46,12 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 def test_everything_comes_back(tmp_path: Path) -> None:
     before, after = side(), side(seed=5)
     move(before)
-    best = {name: value.clone() + 1 for name, value in checkpoint._weights(before).items()}
-    state = State(2, 3, [{"epoch": 1, "loss": 0.1}], {"loss": torch.tensor(1 / 3)}, 0.1 + 0.2, 1, False, best)
-    checkpoint.save(tmp_path, before, state)
-    back = checkpoint.resume(tmp_path, after)
+    best = {name: value.clone() + 1 for name, value in checkpoint._weights([before]).items()}
+    state = State(2, 3, [{"epoch": 1, "loss": 0.1}], {"loss": torch.tensor(1 / 3)}, {"loss": 3}, 0.1 + 0.2, 1, False, best)
+    checkpoint.save(tmp_path, [before], state)
+    back = checkpoint.resume(tmp_path, [after])
     assert same(weights(before), weights(after)), "the student's and the objective's own"
-    known = ("epoch", "step", "history", "best", "since_best", "stopped", "sums")
+    known = ("epoch", "step", "history", "best", "since_best", "stopped", "sums", "seen")
     assert all(getattr(back, name) == getattr(state, name) for name in known)
     assert back.best_weights is not None and same(list(best.values()), [back.best_weights[name] for name in best])
     move(before)
@@ -62,23 +62,23 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_without_a_checkpoint_a_fit_begins(tmp_path: Path) -> None:
     one = side()
     before = weights(one)
-    state = checkpoint.resume(tmp_path, one)
+    state = checkpoint.resume(tmp_path, [one])
     assert (state.epoch, state.step, state.best_weights) == (0, 0, None) and same(before, weights(one))
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, side(), State())
+    checkpoint.save(tmp_path, [side()], State())
     file = tmp_path / checkpoint.FILE
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(RunError, match=r"checkpoint\.safetensors is damaged .*; delete it and run again"):
-        checkpoint.resume(tmp_path, side())
+        checkpoint.resume(tmp_path, [side()])
 
 
 def test_a_second_checkpoint_replaces_the_first(tmp_path: Path) -> None:
     one = side()
-    checkpoint.save(tmp_path, one, State(epoch=1))
-    checkpoint.save(tmp_path, one, State(epoch=2))
-    assert checkpoint.resume(tmp_path, one).epoch == 2
+    checkpoint.save(tmp_path, [one], State(epoch=1))
+    checkpoint.save(tmp_path, [one], State(epoch=2))
+    assert checkpoint.resume(tmp_path, [one]).epoch == 2
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
 
 
@@ -96,21 +96,21 @@ def test_the_best_weights_are_those_of_the_lowest_validation() -> None:
     for value in (2.0, 1.0, 1.0, 3.0):
         move(one, 1)
         seen.append(weights(one))
-        state.judge(value, one, patience=2)
+        state.judge(value, [one], patience=2)
         assert state.stopped == (value == 3.0), "an equal value is no gain"
-    checkpoint.keep_best(one, state)
+    checkpoint.keep_best([one], state)
     assert same(weights(one), seen[1])
 
 
 def test_patience_without_end() -> None:
     one, state = side(), State()
     for value in (1.0, *[2.0] * 20):
-        state.judge(value, one, patience=None)
+        state.judge(value, [one], patience=None)
     assert not state.stopped and state.since_best == 20
 
 
 def test_without_validation_the_last_weights_stay() -> None:
     one = side()
     before = weights(one)
-    checkpoint.keep_best(one, State())
+    checkpoint.keep_best([one], State())
     assert same(before, weights(one))

@@ -12,6 +12,8 @@ from torch import nn
 from distrust import checkpoint
 from distrust.errors import RunError
 from distrust.labelled import Labelled, from_gold, from_targets
+from distrust.losses import cross_entropy, forward_kl
+from distrust.objective import Objective, Term
 from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.run import default_objective
@@ -28,7 +30,7 @@ def trained(
     labelled = labelled if labelled is not None else worlds.told()
     student = student or worlds.student()
     loop = Train(**({"num_train_epochs": 3, "per_device_train_batch_size": 8, "learning_rate": 1e-2} | options))
-    fit(Side(student, default_objective(labelled), loop), Fit("student", labelled, loop, seed, folder))
+    fit([Side(student, default_objective(labelled), loop)], Fit("student", labelled, loop, seed, folder))
     return student.module.state_dict()
 
 
@@ -149,7 +151,7 @@ def test_validation_keeps_the_best_epoch_and_stops_when_patience_ends(tmp_path: 
 
     loop = Train(num_train_epochs=9, early_stopping_patience=2)
     history = fit(
-        Side(student, default_objective(labelled), loop), Fit("student", labelled, loop, 0, tmp_path, validate=validate)
+        [Side(student, default_objective(labelled), loop)], Fit("student", labelled, loop, 0, tmp_path, validate=validate)
     )
     assert [row["validation"] for row in history] == [3.0, 1.0, 2.0, 2.0]
     assert same(student.module.state_dict(), seen[1])
@@ -200,3 +202,76 @@ def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     items, _ = worlds.points(4)
     with pytest.raises(RunError, match="no item has a target or a gold label"):
         trained(tmp_path, from_targets(items, torch.zeros(4, 3)))
+
+
+def _mutual(folder: Path, order: tuple[str, str], every: int = 1, **options: Any) -> dict[str, dict[str, torch.Tensor]]:
+    """Two students that learn from each other and from gold, as deep mutual learning has it."""
+    items, labels = worlds.points()
+    labelled = from_gold(items, labels, 3)
+    loop = Train(**({"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 1e-2} | options))
+    students = {"left": worlds.student(0, dropout=0.0), "right": worlds.student(1, dropout=0.0)}
+
+    def objective(other: str) -> Objective:
+        return Objective(
+            {
+                "gold": Term(lambda logits, batch: cross_entropy(logits, batch["labels"])),
+                "other": Term(lambda logits, batch: forward_kl(logits, batch[f"{other}.logits"])),
+            }
+        )
+
+    sides = [
+        Side(
+            students[name], objective({"left": "right", "right": "left"}[name]), loop, name, every if name == "right" else 1
+        )
+        for name in order
+    ]
+    fit(sides, Fit("mutual", labelled, loop, 0, folder))
+    return {name: student.module.state_dict() for name, student in students.items()}
+
+
+def test_two_sides_learn_at_once_as_in_a_hand_written_loop(tmp_path: Path) -> None:
+    ours = _mutual(tmp_path, ("left", "right"))
+    items, labels = worlds.points()
+    models = [worlds.network(seed) for seed in (0, 1)]
+    optimisers = [torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0, fused=True) for model in models]
+    for step in range(10):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(mix(0, step // 5, 1)))
+        rows = order[step % 5 * 8 :][:8]
+        logits = [model(items.inputs[rows]) for model in models]
+        for own, other, model, optimiser in zip(logits, logits[::-1], models, optimisers, strict=True):
+            target = other.detach().softmax(-1)
+            kl = (target * (target.log() - own.log_softmax(-1))).sum(-1).mean()
+            (nn.functional.cross_entropy(own, labels[rows]) + kl).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.param_groups[0]["lr"] = 1e-2 * (1 - step / 10)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+    for model, name in zip(models, ("left", "right"), strict=True):
+        for key, value in model.state_dict().items():
+            torch.testing.assert_close(ours[name][key], value, rtol=1e-5, atol=1e-7)
+
+
+def test_the_order_of_sides_changes_nothing(tmp_path: Path) -> None:
+    one, other = _mutual(tmp_path / "a", ("left", "right")), _mutual(tmp_path / "b", ("right", "left"))
+    assert all(same(one[name], other[name]) for name in one)
+
+
+def test_a_side_that_moves_every_third_step_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _mutual(tmp_path / "a", ("left", "right"), every=3)
+    assert not same(whole["right"], _mutual(tmp_path / "c", ("left", "right"))["right"])
+    real, calls = checkpoint.save, 0
+
+    def save(*arguments: Any) -> None:
+        nonlocal calls
+        real(*arguments)
+        calls += 1
+        if calls == 4:
+            raise StopError
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    with pytest.raises(StopError):
+        _mutual(tmp_path / "b", ("left", "right"), every=3, save_seconds=0)
+    monkeypatch.undo()
+    again = _mutual(tmp_path / "b", ("left", "right"), every=3, save_seconds=0)
+    assert all(same(whole[name], again[name]) for name in whole)

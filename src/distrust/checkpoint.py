@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from distrust.store import load_tensors, load_with_metadata, save_tensors
@@ -30,6 +30,7 @@ class State:
     step: int = 0  # steps done in this epoch
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # in how many steps each part was; a side may rest
     best: float | None = None
     since_best: int = 0
     stopped: bool = False
@@ -41,16 +42,17 @@ class State:
         self.step += 1
         for name, value in parts.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.seen[name] = self.seen.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
-        """The epoch's mean of every part over its steps."""
-        return {name: float(value) / max(self.step, 1) for name, value in self.sums.items()}
+        """The epoch's mean of every part over the steps that had it."""
+        return {name: float(value) / self.seen[name] for name, value in self.sums.items()}
 
-    def judge(self, value: float, side: Side, patience: int | None) -> None:
+    def judge(self, value: float, sides: Sequence[Side], patience: int | None) -> None:
         """Keep the weights of the best validation so far, and stop when it is `patience` epochs old."""
         if self.best is None or value < self.best:
             self.best, self.since_best = value, 0
-            self.best_weights = {name: tensor.detach().clone() for name, tensor in _weights(side).items()}
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in _weights(sides).items()}
         else:
             self.since_best += 1
             self.stopped = patience is not None and self.since_best >= patience
@@ -58,20 +60,21 @@ class State:
     def end_epoch(self, row: dict[str, Any]) -> None:
         """Write the epoch's row and move to the next."""
         self.history.append(row)
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, {}
 
 
-def save(folder: Path, side: Side, state: State) -> None:
+def save(folder: Path, sides: Sequence[Side], state: State) -> None:
     """Write weights, optimisers and position as one file, whole or not at all."""
-    tensors = {f"model.{name}": value for name, value in _weights(side).items()}
-    tensors |= {f"optimiser.{name}": value for name, value in side.optimiser.tensors().items()}
+    tensors = {f"model.{name}": value for name, value in _weights(sides).items()}
+    for side in sides:
+        tensors |= {f"optimiser.{side.name}.{name}": value for name, value in side.optimiser.tensors().items()}
     tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
     tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
-    known = {name: getattr(state, name) for name in ("epoch", "step", "history", "best", "since_best", "stopped")}
+    known = {name: getattr(state, name) for name in ("epoch", "step", "history", "seen", "best", "since_best", "stopped")}
     save_tensors(folder / FILE, tensors, {"state": json.dumps(known)})
 
 
-def resume(folder: Path, side: Side) -> State:
+def resume(folder: Path, sides: Sequence[Side]) -> State:
     """The state of the last checkpoint, its weights and optimisers put back; a fresh state where there is none."""
     if not (folder / FILE).is_file():
         return State()
@@ -80,15 +83,16 @@ def resume(folder: Path, side: Side) -> State:
     for name, value in tensors.items():
         room, _, rest = name.partition(".")
         parts[room][rest] = value
-    _put(side, parts["model"])
-    side.optimiser.load(parts["optimiser"])
+    _put(sides, parts["model"])
+    for side in sides:
+        side.optimiser.load(_under(f"{side.name}.", parts["optimiser"]))
     return State(**json.loads(metadata["state"]), sums=parts["sum"], best_weights=parts["best"] or None)
 
 
-def keep_best(side: Side, state: State) -> None:
-    """Put the best validated weights into the side; without validation it keeps its last."""
+def keep_best(sides: Sequence[Side], state: State) -> None:
+    """Put the best validated weights into the sides; without validation they keep their last."""
     if state.best_weights is not None:
-        _put(side, state.best_weights)
+        _put(sides, state.best_weights)
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
@@ -96,13 +100,21 @@ def load_weights(path: Path, module: nn.Module) -> None:
     module.load_state_dict(load_tensors(path))
 
 
-def _weights(side: Side) -> dict[str, Tensor]:
-    named = {"student": side.student.module, "objective": side.objective.modules}
-    return {f"{room}.{name}": value for room, module in named.items() for name, value in module.state_dict().items()}
+def _modules(sides: Sequence[Side]) -> Iterator[tuple[str, nn.Module]]:
+    """Everything that is trained, by the beginning of its tensors' names."""
+    for side in sides:
+        yield f"{side.name}.student.", side.student.module
+        yield f"{side.name}.objective.", side.objective.modules
 
 
-def _put(side: Side, weights: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for room, module in (("student", side.student.module), ("objective", side.objective.modules)):
-            own = {name.removeprefix(f"{room}."): value for name, value in weights.items() if name.startswith(f"{room}.")}
-            module.load_state_dict(own)
+def _weights(sides: Sequence[Side]) -> dict[str, Tensor]:
+    return {start + name: value for start, module in _modules(sides) for name, value in module.state_dict().items()}
+
+
+def _put(sides: Sequence[Side], weights: dict[str, Tensor]) -> None:
+    for start, module in _modules(sides):
+        module.load_state_dict(_under(start, weights))
+
+
+def _under(start: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,10 @@ def wait() -> None:
 
 
 class Processes:
-    """The surroundings of a fit, entered for its length; the student's own module is back afterwards."""
+    """The surroundings of a fit, entered for its length; the students' own modules are back afterwards."""
 
-    def __init__(self, side: Side, options: Train) -> None:
-        self.side, self.micro = side, options.per_device_train_batch_size
+    def __init__(self, sides: Sequence[Side], options: Train) -> None:
+        self.sides, self.micro = sides, options.per_device_train_batch_size
         self.count, self.rank = count(), rank()
         self.accelerator: Any = None
         if self.count > 1 or options.bf16:
@@ -51,14 +52,16 @@ class Processes:
             self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
 
     def __enter__(self) -> Processes:
-        self.own = self.side.student.module
-        self.device = next(self.own.parameters()).device
+        self.own = [side.student.module for side in self.sides]
+        self.device = next(self.own[0].parameters()).device
         if self.accelerator is not None:
-            self.side.student.module = self.accelerator.prepare(self.own)
+            for side in self.sides:
+                side.student.module = self.accelerator.prepare(side.student.module)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.side.student.module = self.own
+        for side, own in zip(self.sides, self.own, strict=True):
+            side.student.module = own
 
     def share(self, rows: Tensor) -> list[Tensor]:
         """This process's part of a step's rows (n,), in as many micro-batches as every other process has."""
@@ -72,7 +75,7 @@ class Processes:
         return weight / self.count
 
     def place(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors on the device of the student."""
+        """Tensors on the device of the first student."""
         if self.device.type == "cpu":
             return tensors
         return {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}

@@ -145,7 +145,8 @@ class Run:
 
         def build(folder: Path) -> None:
             task = train.Fit(name, labelled, loop, self.seed, folder, self._validator(validation), self.progress)
-            history.extend(train.fit(train.Side(student, objective or default_objective(labelled), loop), task))
+            side = train.Side(student, objective or default_objective(labelled), loop)
+            history.extend(train.fit([side], task))
             if rank() == 0:
                 save_tensors(folder / "weights.safetensors", student.module.state_dict())
                 write_json(folder / "history.json", history)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,19 @@ from distrust.students import Encoded, Student
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
 
 
-@dataclass
+@dataclass(eq=False)
 class Side:
-    """Who learns in a step: a student, what it minimises, and how often it moves. OKD has two."""
+    """Who learns in a step: a student, what it minimises, and how often it moves.
+
+    Where several sides learn in one loop (mutual learning, OKD), each finds the others' logits in its batch, detached, as
+    `NAME.logits`; all look at the same step before any of them moves, so their order changes nothing.
+    """
 
     student: Student
     objective: Objective
     options: Train
-    every: int = 1  # moves on every n-th step
+    name: str = "student"
+    every: int = 1  # moves on every n-th step, and costs a forward alone on the others
     optimiser: Optimiser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,12 +51,12 @@ class Side:
 
 
 class Rows:
-    """A training set as a side reads it: encoded once, then cut into batches by row.
+    """A training set as the sides read it: encoded once for each, then cut into batches by row.
 
     What tells nothing is not carried: targets or labels that no item has, and weights that are all alike.
     """
 
-    def __init__(self, encoded: Encoded, labelled: Labelled) -> None:
+    def __init__(self, encoded: Sequence[Encoded], labelled: Labelled) -> None:
         self.encoded = encoded
         self.weight = labelled.weight
         self.told: Batch = {}
@@ -65,9 +70,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def take(self, rows: Tensor) -> tuple[dict[str, Tensor], Batch]:
-        """Rows (n,) long to model inputs and what is told: targets (n, C), labels (n,), weight (n,)."""
-        return self.encoded.batch(rows), {name: value[rows] for name, value in self.told.items()}
+    def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
+        """Rows (n,) long to each side's inputs and what is told: targets (n, C), labels (n,), weight (n,)."""
+        return [one.batch(rows) for one in self.encoded], {name: value[rows] for name, value in self.told.items()}
 
     def count(self, rows: Tensor) -> Tensor:
         """What rows (n,) count together, in the measure of `take`'s weights."""
@@ -87,8 +92,10 @@ class Fit:
     progress: Progress | None = None
 
 
-def fit(side: Side, task: Fit) -> list[dict[str, Any]]:
-    """Train `side` to the end of its task, from its last checkpoint if there is one; returns one row an epoch.
+def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
+    """Train the sides to the end of their task, from the last checkpoint if there is one; returns one row an epoch.
+
+    The first side is the one that validation judges.
 
     The result depends on the student's initial weights, the training set, the options and the seed, on the device and
     the thread count, and on nothing else: not on where it was interrupted, nor on the global random state, which is
@@ -100,66 +107,86 @@ def fit(side: Side, task: Fit) -> list[dict[str, Any]]:
     told = task.labelled.told()
     if not len(told):
         raise RunError(f"There is nothing to train {task.name} on: no item has a target or a gold label.")
-    rows = Rows(side.student.encode(told.items), told)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(side, task.options) as processes:
-        state = checkpoint.resume(task.folder, side)
+    rows = Rows([side.student.encode(told.items) for side in sides], told)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(sides, task.options) as processes:
+        state = checkpoint.resume(task.folder, sides)
         while state.epoch < task.options.num_train_epochs and not state.stopped:
-            _epoch(side, rows, task, state, processes)
-        checkpoint.keep_best(side, state)
+            _epoch(sides, rows, task, state, processes)
+        checkpoint.keep_best(sides, state)
         wait()
     return state.history
 
 
-def _epoch(side: Side, rows: Rows, task: Fit, state: checkpoint.State, processes: Processes) -> None:
+def _epoch(sides: Sequence[Side], rows: Rows, task: Fit, state: checkpoint.State, processes: Processes) -> None:
     """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
     options = task.options
     steps = _steps(len(rows), options, processes.count)
     total = steps * options.num_train_epochs
-    side.student.module.train()
+    for side in sides:
+        side.student.module.train()
     for index, chosen in enumerate(_order(len(rows), task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
         step = state.epoch * steps + index
-        state.add(_step(side, rows, chosen, _rate(step, total, options), (task.seed, step), processes))
+        state.add(_step(sides, rows, chosen, _rate(step, total, options), (task.seed, step), processes))
         if state.step < steps:
-            _save(side, task, state, processes)
-    figures = _close(side, task, state)
-    _save(side, task, state, processes)
+            _save(sides, task, state, processes)
+    figures = _close(sides, task, state)
+    _save(sides, task, state, processes)
     if task.progress and processes.rank == 0:
         done = total if state.stopped else state.epoch * steps
         task.progress(task.name, done, total, figures)
 
 
-def _save(side: Side, task: Fit, state: checkpoint.State, processes: Processes) -> None:
+def _save(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: Processes) -> None:
     """A checkpoint, when the last one is old enough."""
     if processes.rank == 0 and time.monotonic() - state.saved > task.options.save_seconds:
-        checkpoint.save(task.folder, side, state)
+        checkpoint.save(task.folder, sides, state)
         state.saved = time.monotonic()
 
 
 def _step(
-    side: Side, rows: Rows, chosen: Tensor, rate: float, where: tuple[int, int], processes: Processes
+    sides: Sequence[Side], rows: Rows, chosen: Tensor, rate: float, where: tuple[int, int], processes: Processes
 ) -> dict[str, Tensor]:
     """One move on rows (n,): split into micro-batches, each divided by the whole step's count."""
     seed(*where, processes.rank)  # dropout is a function of the step
+    moving = [side for side in sides if where[1] % side.every == 0]
     parts: dict[str, Tensor] = {}
     batches = processes.share(chosen)
     count = processes.total(rows.count(chosen)) if len(batches) > 1 or processes.count > 1 else None
     for micro in batches:
-        inputs, batch = rows.take(micro)
-        if count is not None:
-            batch["count"] = count
-        inputs, batch = processes.place(inputs), processes.place(batch)
-        with processes.precision():
-            loss, terms = side.objective(side.student.logits(inputs), batch)
-        processes.backward(loss)
-        for name, value in (("loss", loss.detach()), *terms.items()):
+        for name, value in _look(sides, moving, rows, micro, count, processes).items():
             parts[name] = parts[name] + value if name in parts else value
-    side.optimiser.step(rate)
+    for side in moving:
+        side.optimiser.step(rate)
     return parts
 
 
-def _close(side: Side, task: Fit, state: checkpoint.State) -> dict[str, float]:
+def _look(
+    sides: Sequence[Side], moving: Sequence[Side], rows: Rows, micro: Tensor, count: Tensor | None, processes: Processes
+) -> dict[str, Tensor]:
+    """Every side's logits on a micro-batch (n,), and the gradients of those that move; returns the parts of their losses."""
+    inputs, batch = rows.take(micro)
+    batch = processes.place(batch)
+    if count is not None:
+        batch["count"] = count
+    parts: dict[str, Tensor] = {}
+    with processes.precision():
+        logits = {}
+        for side, own in zip(sides, inputs, strict=True):
+            with torch.set_grad_enabled(side in moving):
+                logits[side.name] = side.student.logits(processes.place(own))
+        if len(sides) > 1:
+            batch |= {f"{name}.logits": value.detach() for name, value in logits.items()}
+        losses = [side.objective(logits[side.name], batch) for side in moving]
+    for side, (loss, terms) in zip(moving, losses, strict=True):
+        processes.backward(loss)
+        prefix = "" if side is sides[0] else f"{side.name}."
+        parts |= {prefix + name: value for name, value in {"loss": loss.detach(), **terms}.items()}
+    return parts
+
+
+def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
     figures = state.means()
     if not math.isfinite(figures["loss"]):
@@ -168,8 +195,8 @@ def _close(side: Side, task: Fit, state: checkpoint.State) -> dict[str, float]:
             "or look for extreme values in the inputs."
         )
     if task.validate is not None:
-        figures["validation"] = task.validate(side.student)
-        state.judge(figures["validation"], side, task.options.early_stopping_patience)
+        figures["validation"] = task.validate(sides[0].student)
+        state.judge(figures["validation"], sides, task.options.early_stopping_patience)
     state.end_epoch({"fit": task.name, "epoch": state.epoch + 1, **figures})
     return figures
 
