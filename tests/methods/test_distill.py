@@ -1,0 +1,266 @@
+"""distill: ordinary distillation where there is one teacher, and targets as naive loops make them of several."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.evidence import Dense, Evidence
+from distrust.gold import Gold
+from distrust.labels import LabelSpace
+from distrust.methods.distill import Distill, distill
+from distrust.processes import mix
+from distrust.recipe import Train
+from distrust.run import Run
+from distrust.teachers.classifier import ModuleTeacher
+from tests import worlds
+
+ITEMS, LABELS = worlds.points()
+CLASSES = 3
+
+
+class Said:
+    """A teacher whose answers are written down here: claims (S, N), or logits (N, C)."""
+
+    keeps_answers = True
+
+    def __init__(self, name: str, claims: Tensor, logits: Tensor | None = None, space: LabelSpace = worlds.SPACE) -> None:
+        self.name, self.space, self.fingerprint = name, space, name
+        self.claims, self.logits = claims, logits
+
+    def ask(self, items: Items) -> Evidence:
+        rows = ITEMS.rows(items.ids)
+        logits = None if self.logits is None else Dense(self.logits[rows])
+        return Evidence(self.name, items.ids, self.space, self.claims[:, rows], logits)
+
+
+def draw(*size: int, low: int = -1, high: int = CLASSES, seed: int = 0) -> Tensor:
+    return torch.randint(low, high, size, generator=torch.Generator().manual_seed(seed))
+
+
+def panel() -> list[Said]:
+    """One claim, three sampled claims, logits, and half of the classes; all silent on the last items."""
+    sure = torch.randn(40, CLASSES, generator=torch.Generator().manual_seed(3)) * 2
+    sure[30:] = -torch.inf
+    samples, one, half = draw(3, 40, seed=1), draw(1, 40, seed=2), draw(1, 40, high=2, seed=4)
+    for claims in (samples, one, half):
+        claims[:, 36:] = -1
+    said = torch.where(sure[:, :1] > -torch.inf, sure.argmax(-1, keepdim=True), -1).T.contiguous()
+    return [
+        Said("one", one),
+        Said("samples", samples),
+        Said("logits", said, sure),
+        Said("half", half, space=LabelSpace(("c", "a"))),
+    ]
+
+
+def run(folder: Path, teachers: Sequence[Any], gold: int = 0, **changes: Any) -> Run:
+    return Run(
+        folder,
+        space=worlds.SPACE,
+        pool=ITEMS,
+        teachers=teachers,
+        new_student=worlds.student,
+        gold=Gold(ITEMS.ids[:gold], LABELS[:gold], worlds.SPACE),
+        options=Train(num_train_epochs=2, learning_rate=1e-2),
+        **changes,
+    )
+
+
+def told(folder: Path, teachers: Sequence[Any], gold: int = 0, **options: Any) -> Tensor:
+    """The targets (40, 3) that a student of the pool was given."""
+    work = run(folder, teachers, gold)
+    distill(work, Distill(gold_weight=0, **options))
+    labelled = work.fits["student"].labelled
+    assert labelled.items.ids == ITEMS.ids and not labelled.has_labels
+    return labelled.targets
+
+
+# ordinary knowledge distillation
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_one_teacher_is_ordinary_distillation_bit_for_bit(tmp_path: Path, temperature: float) -> None:
+    """Hinton et al. 2015: T² times the cross-entropy between the teacher's and the student's softmax at T."""
+    teacher = worlds.network(7)
+    work = run(tmp_path, [ModuleTeacher("teacher", teacher, worlds.SPACE)])
+    ours = distill(work, Distill(temperature=temperature)).module.state_dict()
+    with torch.no_grad():
+        targets = (teacher.eval()(ITEMS.inputs) / temperature).softmax(-1)
+    model = worlds.network()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0, fused=True)
+    for step in range(4):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(mix(0, step // 2, 1)))
+        rows = order[step % 2 * 32 :][:32]
+        optimiser.param_groups[0]["lr"] = 1e-2 * (1 - step / 4)
+        optimiser.zero_grad()
+        assert isinstance(ITEMS.inputs, Tensor)
+        loss = temperature**2 * nn.functional.cross_entropy(model(ITEMS.inputs[rows]) / temperature, targets[rows])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+    assert all(torch.equal(value, ours[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("options", [{}, {"targets": "hard"}, {"trust": "confusions"}, {"temperature": 3.0}])
+def test_the_order_of_teachers_changes_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
+    orders = list(itertools.permutations(range(4)))[::7]
+    targets = [
+        told(tmp_path / str(number), [panel()[one] for one in order], gold=12, **options)
+        for number, order in enumerate(orders)
+    ]
+    for other in targets[1:]:
+        torch.testing.assert_close(other, targets[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"targets": "hard"}, {"trust": "confusions"}, {"temperature": 3.0}])
+def test_a_teacher_asked_twice_over_says_no_more_when_all_are_alike(tmp_path: Path, options: dict[str, Any]) -> None:
+    one = panel()[:1]
+    twice = [*one, Said("again", one[0].claims)]
+    same = torch.allclose(told(tmp_path / "1", one, 12, **options), told(tmp_path / "2", twice, 12, **options))
+    assert same == (options.get("trust") != "confusions"), "as independent witnesses two weigh more than one"
+
+
+# targets against naive loops
+
+
+def distribution(teacher: Said, row: int, temperature: float = 1.0) -> list[float] | None:
+    """What a teacher says of an item, in the task's classes; None where it says nothing."""
+    places = [worlds.SPACE.names.index(name) for name in teacher.space.names]
+    if teacher.logits is not None:
+        scores = [float(value) / temperature for value in teacher.logits[row]]
+        if all(value == -math.inf for value in scores):
+            return None
+        mass = [math.exp(value - max(scores)) for value in scores]
+    else:
+        mass = [0.0] * CLASSES
+        for claim in teacher.claims[:, row].tolist():
+            if claim >= 0:
+                mass[places[claim]] += 1
+        if not any(mass):
+            return None
+        mass = [(value / sum(mass)) ** (1 / temperature) for value in mass]
+    return [value / sum(mass) for value in mass]
+
+
+def final(teacher: Said, row: int) -> int:
+    """Its one claim: the most frequent, then the first; every panel member's logits agree with its claim."""
+    places = [worlds.SPACE.names.index(name) for name in teacher.space.names]
+    counts = [0] * CLASSES
+    for claim in teacher.claims[:, row].tolist():
+        if claim >= 0:
+            counts[places[claim]] += 1
+    return counts.index(max(counts)) if any(counts) else -1
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_soft_targets_of_teachers_alike_are_the_mean_of_those_who_spoke(tmp_path: Path, temperature: float) -> None:
+    """Of logits and of shares alike: p^(1/T), scaled to one, is the softmax at T where p is a softmax."""
+    found = told(tmp_path, panel(), temperature=temperature)
+    for row in range(40):
+        said = [one for teacher in panel() if (one := distribution(teacher, row, temperature)) is not None]
+        mean = [sum(one[c] for one in said) / len(said) for c in range(CLASSES)] if said else [0.0] * CLASSES
+        assert found[row].tolist() == pytest.approx(mean, abs=1e-5), row
+
+
+def test_hard_targets_of_teachers_alike_are_the_vote(tmp_path: Path) -> None:
+    found = told(tmp_path, panel(), targets="hard")
+    tied = 0
+    for row in range(40):
+        counts = [0] * CLASSES
+        for teacher in panel():
+            if final(teacher, row) >= 0:
+                counts[final(teacher, row)] += 1
+        winners = [c for c in range(CLASSES) if counts[c] == max(counts)] if any(counts) else []
+        tied += len(winners) > 1
+        assert found[row].tolist() == pytest.approx([(c in winners) / max(len(winners), 1) for c in range(CLASSES)])
+    assert tied, "the panel has ties to share"
+
+
+def posterior(teachers: Sequence[Said], row: int, gold: int, shrinkage: float) -> list[float]:
+    """Naive Bayes with confusions counted on the first `gold` items, as combine.fit_confusions documents them."""
+    claims = [[final(teacher, item) for item in range(40)] for teacher in teachers]
+    truth = LABELS.tolist()[:gold]
+    said = [1 + sum(mine.count(c) for mine in claims) for c in range(CLASSES)]
+    prior = [(truth.count(c) + shrinkage * said[c] / sum(said)) / (gold + shrinkage) for c in range(CLASSES)]
+    score = [math.log(value) for value in prior]
+    for mine in claims:
+        if mine[row] < 0:
+            continue
+        spoken = [(truth[item], mine[item]) for item in range(gold) if mine[item] >= 0]
+        accuracy = (sum(t == s for t, s in spoken) + 1) / (len(spoken) + 2)
+        habit = [mine.count(c) + 1 / CLASSES for c in range(CLASSES)]
+        for c in range(CLASSES):
+            base = (1 - accuracy) * habit[mine[row]] / sum(habit) + accuracy * (c == mine[row])
+            count = sum(pair == (c, mine[row]) for pair in spoken)
+            score[c] += math.log((count + shrinkage * base) / (sum(t == c for t, _ in spoken) + shrinkage))
+    mass = [math.exp(value - max(score)) for value in score]
+    return [value / sum(mass) for value in mass]
+
+
+@pytest.mark.parametrize("targets", ["soft", "hard"])
+@pytest.mark.parametrize("shrinkage", [0.5, 2.0])
+def test_targets_by_confusions_are_the_posterior(tmp_path: Path, targets: str, shrinkage: float) -> None:
+    found = told(tmp_path, panel(), gold=15, trust="confusions", targets=targets, shrinkage=shrinkage)
+    for row in range(40):
+        silent = all(final(teacher, row) < 0 for teacher in panel())
+        by_hand = [0.0] * CLASSES if silent else posterior(panel(), row, 15, shrinkage)
+        if targets == "hard" and not silent:
+            by_hand = [float(c == by_hand.index(max(by_hand))) for c in range(CLASSES)]
+        assert found[row].tolist() == pytest.approx(by_hand, abs=1e-5), row
+
+
+# gold, and who is silent
+
+
+def test_gold_items_are_told_gold_and_weigh_what_they_should(tmp_path: Path) -> None:
+    work = run(tmp_path, panel(), gold=9)
+    distill(work, Distill(gold_weight=5))
+    labelled = work.fits["student"].labelled
+    known = labelled.select((labelled.labels >= 0).nonzero().squeeze(-1))
+    assert set(known.items.ids) == set(ITEMS.ids[:9]) and not known.targets.any() and known.weight.tolist() == [5.0] * 9
+    assert known.labels.tolist() == [int(LABELS[row]) for row in ITEMS.rows(known.items.ids)]
+
+
+def test_an_item_nobody_spoke_of_teaches_nothing(tmp_path: Path) -> None:
+    work = run(tmp_path / "all", panel())
+    whole = distill(work, Distill()).module.state_dict()
+    assert set(work.fits["student"].labelled.told().items.ids) == set(ITEMS.ids[:36])
+    spoken = Run(
+        tmp_path / "some",
+        space=worlds.SPACE,
+        pool=ITEMS.select(range(36)),
+        teachers=panel(),
+        new_student=worlds.student,
+        options=Train(num_train_epochs=2, learning_rate=1e-2),
+    )
+    some = distill(spoken, Distill()).module.state_dict()
+    assert all(torch.equal(value, some[name]) for name, value in whole.items())
+
+
+def test_without_gold_confusions_are_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    class Expensive(Said):
+        def ask(self, items: Items) -> Evidence:
+            raise AssertionError("asked")
+
+    teachers = [Expensive("llm", draw(1, 40))]
+    with pytest.raises(RunError, match="counted on gold, and there is none for it"):
+        distill(run(tmp_path / "none", teachers), Distill(trust="confusions"))
+    reserved = run(tmp_path / "reserved", teachers)
+    reserved.gold = Gold(ITEMS.ids[:4], LABELS[:4], worlds.SPACE, {"prompt": 4})
+    with pytest.raises(RunError, match="counted on gold"):
+        distill(reserved, Distill(trust="confusions"))
+
+
+def test_without_teachers_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="asks teachers and the recipe names none"):
+        distill(run(tmp_path, [], gold=9), Distill())
