@@ -30,7 +30,7 @@ def test_types_bounds_and_defaults_are_in_plain_words() -> None:
         "| `top_p` | number (> 0, ≤ 1) | - |",
         '| `lr_scheduler_type` | `linear` or `cosine` or `constant` | `"linear"` |',
         "| `characters` | list of 2: whole number | `[",
-        '| `adapter` | text | - |',
+        "| `adapter` | text | - |",
         "| `path` | text | required |",
     ):
         assert row in text
