@@ -59,18 +59,20 @@ def test_labels_decide_the_order_and_may_say_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_draw_of_gold_is_the_seeds_and_nothing_elses(tmp_path: Path, size: int) -> None:
     drawn = [
-        tuple(load_task(recipe(tmp_path, gold={"size": size, **seed}, **outer)).gold.ids)
+        tuple(load_task(recipe(tmp_path, gold={"size": size, **seed}, **({"labels": ["a", "b"]} | outer))).gold.ids)
         for seed, outer in (({}, {"seed": 3}), ({"seed": 3}, {"seed": 9}), ({}, {"seed": 3, "labels": ["b", "a"]}))
     ]
     assert len(drawn[0]) == size and len(set(drawn)) == 1
-    others = {tuple(load_task(recipe(tmp_path, gold={"size": 2, "seed": seed})).gold.ids) for seed in range(20)}
+    others = {
+        tuple(load_task(recipe(tmp_path, labels=["a", "b"], gold={"size": 2, "seed": seed})).gold.ids) for seed in range(20)
+    }
     assert len(others) == 3
 
 
-def test_a_class_that_only_gold_left_out_shows_is_still_a_class(tmp_path: Path) -> None:
-    """The test set names classes too: a student that cannot say one could never be right on it."""
-    task = load_task(recipe(tmp_path, gold={"size": 1, "seed": 0}))
-    assert task.space.names == ("a", "b")
+def test_the_test_set_names_no_class(tmp_path: Path) -> None:
+    """Nothing but the final evaluation sees it; a class that it alone shows is refused until somebody lists it."""
+    with pytest.raises(DataError, match="does not say which classes there are"):
+        load_task(recipe(tmp_path, gold={"size": 1}))
 
 
 def test_gold_of_a_file_by_id(tmp_path: Path) -> None:
@@ -155,16 +157,18 @@ def test_what_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_the_identity_is_of_items_labels_and_gold(tmp_path: Path) -> None:
+    both = {"labels": ["a", "b"]}
     same = load_task(recipe(tmp_path)).identity
+    assert load_task(recipe(tmp_path, **both)).identity == same, "listed or found"
     assert load_task(recipe(tmp_path, train={"num_train_epochs": 1}, seed=5)).identity == same, "training may change"
     assert load_task(recipe(tmp_path, [row | {"said": "b"} for row in ROWS])).identity == same, "so may what teachers said"
     changes: list[tuple[set[str], dict[str, Any]]] = [
-        ({"gold"}, {"gold": {"size": 2}}),
+        ({"gold"}, {"gold": {"size": 2, "seed": 1}}),
         ({"labels", "gold", "data.test"}, {"labels": ["b", "a"]}),
         ({"labels"}, {"labels": ["a", "b", "c"]}),
         ({"data.test"}, {"data": {"pool": {"path": str(tmp_path / "pool.csv"), "id": "id"}}}),
         ({"data.pool", "data.test"}, {"data": {"pool": {"path": str(tmp_path / "pool.csv"), "id": "id", "text": "said"}}}),
     ]
     for differing, change in changes:
-        now = load_task(recipe(tmp_path, **change)).identity
+        now = load_task(recipe(tmp_path, **(both | change))).identity
         assert {name for name in same.keys() | now.keys() if same.get(name) != now.get(name)} == differing
