@@ -32,6 +32,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
     save_tensors(folder / "tensors.safetensors", tensors)
     known = {name: getattr(facts, name) for name in PLAIN}
     known["spending"] = [asdict(one) for one in facts.spending]
+    known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
     known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
     write_json(folder / "facts.json", plain(known))
 
@@ -56,9 +57,7 @@ def load_facts(folder: Path, task: Task) -> Facts:
         target_weight=tensors.get("target_weight"),
         test=None if test is None else test[0],
         test_labels=None if test is None else test[1],
-        predictions={
-            name.removeprefix("prediction."): value for name, value in tensors.items() if name.startswith("prediction.")
-        },
+        predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
         spending=[Spending(**one) for one in known["spending"]],
     )
 
