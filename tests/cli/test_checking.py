@@ -119,7 +119,7 @@ def test_a_classifier_is_loaded(distrust: Call, world: dict[str, Any]) -> None:
         (
             {"teachers": [{"kind": "recorded", "name": "gpt", "column": "text"}]},
             "teacher gpt",
-            "none of its answers is a class",
+            "has no label in common with the task",
         ),
         ({"teachers": [server("http://127.0.0.1:9")]}, "teacher llm", "cannot be reached"),
         ({"teachers": [server("ftp://x")]}, "teacher llm", "it looks like http://host:8000/v1"),
