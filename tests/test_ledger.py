@@ -148,12 +148,13 @@ def test_a_second_process_is_refused_but_may_look(tmp_path: Path) -> None:
     Ledger(tmp_path / "l").close()
 
 
-def test_looking_changes_nothing_and_misses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["l", "a?b#c%20 d"])  # SQLite reads a path as a URI when it only looks
+def test_looking_changes_nothing_and_misses_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunError, match="nothing was bought yet"):
-        Ledger(tmp_path / "l", readonly=True)
-    with Ledger(tmp_path / "l") as ledger:
+        Ledger(tmp_path / name, readonly=True)
+    with Ledger(tmp_path / name) as ledger:
         asyncio.run(buy(ledger, ledger.setting("t", {}), b"q", Answer(0, "x")))
-        with Ledger(tmp_path / "l", readonly=True) as looking:
+        with Ledger(tmp_path / name, readonly=True) as looking:
             assert looking.samples([b"q"]) == {b"q": {0}}
             assert looking.setting("new", {}).id == 0
             with pytest.raises(RunError, match="for reading only"):

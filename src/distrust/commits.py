@@ -72,7 +72,7 @@ def connect(path: Path, readonly: bool = False) -> sqlite3.Connection:
     """Open a connection that no other thread minds. Raises RunError where the file is none of SQLite's."""
     try:
         if readonly:
-            return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
+            return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30)
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # an answer paid for survives a power cut, too
