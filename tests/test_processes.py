@@ -134,13 +134,16 @@ def test_without_a_launcher_there_is_one_process(monkeypatch: pytest.MonkeyPatch
     processes.wait()
 
 
-def test_the_students_own_module_is_back_afterwards() -> None:
+@pytest.mark.parametrize("bf16", [False, True])
+def test_the_students_own_module_is_back_afterwards(bf16: bool) -> None:
+    """Even when a fit fails, and without accelerate's wrapping of its forward."""
     side = Side(worlds.student(), default_objective(worlds.told()), Train())
-    own = side.student.module
-    with pytest.raises(KeyError), Processes([side], Train()):
-        side.student.module = torch.nn.Linear(1, 1)
+    own, inputs = side.student.module, worlds.points(5)[0].inputs
+    before = own(inputs)
+    with pytest.raises(KeyError), Processes([side], Train(bf16=bf16)):
         raise KeyError
-    assert side.student.module is own
+    assert side.student.module is own and torch.equal(own(inputs), before)
+    assert own.forward.__func__ is type(own).forward, "nothing of accelerate stays on it"  # type: ignore[attr-defined]
 
 
 def test_mixed_precision_trains_in_place(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_every_method_has_checked_options_and_says_what_it_does(name: str) -> No
 
 
 def test_options_are_read() -> None:
-    assert find("distill", {"temperature": 2, "targets": "hard"})[1] == Distill(temperature=2.0, targets="hard")
+    assert find("distill", {"gold_weight": 2, "targets": "hard"})[1] == Distill(gold_weight=2.0, targets="hard")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_options_are_read() -> None:
         ("distill", {"temprature": 2}, "unknown key 'method.options.temprature'; did you mean 'temperature'?"),
         ("distill", {"temperature": 0}, "method.options.temperature"),
         ("distill", {"temperature": float("nan")}, "method.options.temperature"),
+        ("distill", {"temperature": 2, "targets": "hard"}, "method.options: temperature softens what teachers say"),
         ("distill", {"gold_weight": -1}, "method.options.gold_weight"),
         ("distill", {"trust": "blind"}, "method.options.trust"),
         ("distill", {"shrinkage": 0}, "method.options.shrinkage"),
