@@ -26,8 +26,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file, save_file
 
+from distrust.build import opened
 from distrust.data import content_id
 from distrust.files import read_json
+from distrust.finish import carry_out, write
+from distrust.recipe_file import load_recipe
 from tests import models, worlds
 from tests.cli.world import Call, caller
 
@@ -45,8 +48,9 @@ def distrust(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a recipe, its data, and the finished run of it."""
     folder = tmp_path_factory.mktemp("finished")
-    command = [sys.executable, "-m", "distrust", "run", str(worlds.recipe(folder))]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    recipe = load_recipe(worlds.recipe(folder))
+    with opened(recipe) as (run, task):
+        write(*carry_out(run, task, recipe), run.folder)
     return folder
 
 

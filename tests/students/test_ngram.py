@@ -170,15 +170,15 @@ import hashlib
 from tests.students.test_ngram import items, logits, student
 from distrust.recipe import NgramStudent
 from tests import worlds
-pool = items(*(row["text"] for row in worlds.texts(60)), "Grün \\U0001f600")
-print(hashlib.sha256(logits(student(NgramStudent(buckets=512, dimension=4), pool), pool).numpy().tobytes()).hexdigest())
+pool = items(*(row["text"] for row in worlds.texts(60)), "Grün \U0001f600")
+said = hashlib.sha256(logits(student(NgramStudent(buckets=512, dimension=4), pool), pool).numpy().tobytes()).hexdigest()
 """
-    said = []
-    for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=100)
-        said.append(done.stdout.strip() or done.stderr)
-    assert said[0] == said[1] and len(said[0]) == 64, said
+    here: dict[str, str] = {}
+    exec(script, here)
+    environment = os.environ | {"PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", script + "\nprint(said)"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.stdout.strip() == here["said"], done.stderr
 
 
 def test_tensors_are_refused() -> None:
