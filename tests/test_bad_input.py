@@ -216,6 +216,18 @@ def test_logits_that_are_not_finite(distrust: Call, world: Path) -> None:
     assert not list((world / "run").glob("stages/ask-local-*/done.json"))
 
 
+def test_a_teachers_name_is_no_path(distrust: Call, tmp_path: Path) -> None:
+    model = models.save_classifier(tmp_path / "model", ("money", "sport", "weather"))
+    names = ["../../../../up", "a/b", "a-b", "ü" * 300]
+    teachers = [{"kind": "classifier", "name": name, "model": str(model)} for name in names]
+    recipe = worlds.recipe(tmp_path, teachers=teachers, train={"num_train_epochs": 1})
+    before = {*tmp_path.parent.iterdir(), *tmp_path.iterdir()}
+    assert distrust("run", recipe)[0] == 0
+    assert {*tmp_path.parent.iterdir(), *tmp_path.iterdir()} - before == {tmp_path / "run"}
+    assert all((path / "done.json").is_file() for path in (tmp_path / "run" / "stages").iterdir())
+    assert set(read_json(tmp_path / "run" / "metrics.json")["teachers"]) == set(names)
+
+
 def test_teachers_without_a_label_in_common(distrust: Call, world: Path) -> None:
     model = models.save_classifier(world / "model", ("spam", "ham", "news"))
     classes = ["money", "sport", "weather"]

@@ -35,6 +35,12 @@ class Cost:
         zero = torch.zeros(items, dtype=torch.float64)
         return Cost(zero, zero, zero, zero)
 
+    @staticmethod
+    def join(costs: Sequence[Cost]) -> Cost:
+        """The costs of several sets of items, in order."""
+        columns = ("calls", "prompt_tokens", "completion_tokens", "money")
+        return Cost(*(torch.cat([getattr(cost, name) for cost in costs]) for name in columns))
+
     def select(self, rows: Tensor) -> Cost:
         return Cost(self.calls[rows], self.prompt_tokens[rows], self.completion_tokens[rows], self.money[rows])
 
@@ -147,6 +153,41 @@ class Evidence:
         return torch.where((logits > -torch.inf).any(-1, keepdim=True), logits.softmax(-1), shares.to(logits.dtype))
 
 
+def join(parts: Sequence[Evidence]) -> Evidence:
+    """What one source said of several sets of items, as one; of an item in two sets the first answer stays.
+
+    Logits, features, texts and costs are kept where every part has them.
+
+    Raises:
+        DataError: no part, or parts of different sources or label spaces.
+    """
+    if not parts or any(part.source != parts[0].source or part.space != parts[0].space for part in parts):
+        raise DataError("Only what one source said in one label space can be joined.")
+    seen: set[str] = set()
+    fresh: list[Evidence] = []
+    for part in parts:
+        new = [row for row, item in enumerate(part.ids) if item not in seen]
+        if new or not fresh:  # a part that tells nothing new adds no notes either
+            fresh.append(part.select(new))
+        seen.update(part.ids)
+    samples = max(part.claims.shape[0] for part in fresh)
+    dense = [part.logits.dense() for part in fresh if part.logits is not None]
+    costs = [part.cost for part in fresh if part.cost is not None]
+    texts = [part.texts for part in fresh if part.texts is not None]
+    shared = set.intersection(*(set(part.features) for part in fresh))
+    return Evidence(
+        source=parts[0].source,
+        ids=tuple(item for part in fresh for item in part.ids),
+        space=parts[0].space,
+        claims=torch.cat([_pad_samples(part.claims, samples) for part in fresh], 1),
+        logits=Dense(torch.cat(dense)) if len(dense) == len(fresh) else None,
+        features={name: torch.cat([part.features[name] for part in fresh]) for name in shared},
+        texts=[text for one in texts for text in one] if len(texts) == len(fresh) else None,
+        cost=Cost.join(costs) if len(costs) == len(fresh) else None,
+        notes={name: sum(part.notes.get(name, 0) for part in fresh) for part in fresh for name in part.notes},
+    )
+
+
 @dataclass(frozen=True)
 class Stacked:
     """Several sources on the same items, in one label space. Made by `stack`."""
@@ -243,10 +284,11 @@ def _place(one: Evidence, space: LabelSpace, ids: tuple[str, ...]) -> _Placed:
         logits[..., positions[kept]] = dense[..., kept]
         logits = logits.masked_fill(~asked.reshape(-1, *(1 for _ in tail), 1), -torch.inf)
         said = (logits > -torch.inf).any(-1)  # (*items)
-        answered = answered | said
         probabilities = torch.where(said.unsqueeze(-1), logits.softmax(-1), probabilities.to(logits.dtype))
-        unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)  # uniform over what it knows
-        logits = torch.where(said.unsqueeze(-1), logits, unsaid)
+        # a claim without readable logits speaks as its votes; who said nothing is uniform over what it knows
+        unsaid = torch.where(one.space.known_in(space), 0.0, -torch.inf).to(dense.dtype)
+        logits = torch.where(said.unsqueeze(-1), logits, torch.where(answered.unsqueeze(-1), probabilities.log(), unsaid))
+        answered = answered | said
     return _Placed(claims, probabilities, logits, one.space.known_in(space), answered)
 
 

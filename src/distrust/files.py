@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def file_name(name: str) -> str:
+    """Anybody's name as one short part of a path; a key beside it tells apart what becomes alike."""
+    return re.sub(r"[^\w.-]+", "-", name)[:40]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -81,7 +81,11 @@ def gather(
         kinds, prices: of each teacher, by name.
         simulated: a sentence for each part that stands in for something real.
     """
-    evidence = run.evidence()
+    for teacher in run.teachers if run.fits.get("student") else ():
+        if not hasattr(teacher, "spending"):
+            run.ask(teacher, run.gold_items)  # at no price; a paid one is judged on what a method asked it
+    heard = run.heard()
+    evidence = [one.on(run.pool.ids) for one in heard]
     fitted = run.fits.get("student")
     if test is None:
         run.warn("There is no test set, so nothing is said of how good the student is; give data.test.")
@@ -95,7 +99,7 @@ def gather(
         evidence=evidence,
         kinds=kinds,
         gold=run.gold if len(run.gold) else None,
-        gold_evidence=_on_gold(run),
+        gold_evidence=[one.on(run.gold.ids) for one in heard],
         targets=None if fitted is None else _spread(fitted.labelled, _said(fitted.labelled), run.pool),
         target_weight=None if fitted is None else _spread(fitted.labelled, fitted.labelled.weight, run.pool),
         test=None if test is None else test[0],
@@ -116,11 +120,12 @@ def write(facts: Facts, student: Student, folder: Path) -> Path:
     from distrust.report.metrics import metrics
     from distrust.report.page import write_report
 
+    found = metrics(facts)
     student.save(folder / "student")
-    write_atomically(folder / "student" / "README.md", model_card(facts, metrics(facts)))
+    write_atomically(folder / "student" / "README.md", model_card(facts, found))
     write_atomically(folder / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in facts.history))
     save_facts(facts, folder / "facts")
-    return write_report(facts, folder)
+    return write_report(facts, folder, found)
 
 
 def versions() -> dict[str, str]:
@@ -142,14 +147,6 @@ def _spread(labelled: Labelled, values: Tensor, pool: Items) -> Tensor:
     return torch.where(there, values[rows.clamp(min=0)], torch.zeros_like(values[:1]))
 
 
-def _on_gold(run: Run) -> list[Evidence]:
-    """What the teachers say of gold that lies outside the pool; a teacher with a price is asked only within it."""
-    pool = set(run.pool.ids)
-    outside = [row for row, item in enumerate(run.gold_items.ids) if item not in pool]
-    items = run.gold_items.select(outside)
-    return [run.ask(teacher, items) for teacher in run.teachers if not hasattr(teacher, "spending")] if outside else []
-
-
 def _on_test(run: Run, test: Items) -> list[Evidence]:
     """Teachers that can answer the test items at no price; one that cannot answer any of them is left out."""
     free = [run.ask(teacher, test) for teacher in run.teachers if not hasattr(teacher, "spending")]
@@ -158,7 +155,8 @@ def _on_test(run: Run, test: Items) -> list[Evidence]:
 
 def spending(run: Run, evidence: Sequence[Evidence], prices: Mapping[str, Price]) -> list[Spending]:
     """What each teacher cost: by the ledger, or by its price for answers that were bought before."""
-    return [_spending(teacher, one, prices[one.source]) for teacher, one in zip(run.teachers, evidence, strict=True)]
+    by_name = {teacher.name: teacher for teacher in run.teachers}
+    return [_spending(by_name[one.source], one, prices[one.source]) for one in evidence]
 
 
 def _spending(teacher: Teacher, evidence: Evidence, price: Price) -> Spending:

@@ -1,7 +1,7 @@
 """Gold: the few labels a person vouches for, and never the same one twice for one purpose.
 
 Knows which item may serve what. A purpose either owns a disjoint part (an item quoted in a prompt never judges), or
-shares the rest by cross-fitting: what is fitted on one fold is used on another. Knows nothing of teachers or students.
+shares the rest; `folds` cross-fits it, so that what is fitted on gold can be judged on gold. Knows nothing of teachers.
 """
 
 from __future__ import annotations
@@ -113,11 +113,18 @@ class Gold:
         return [name for index, name in enumerate(self.space.names) if index not in seen]
 
     def _owners(self) -> dict[int, str]:
-        order = _by_class(self.labels.tolist(), random.Random(f"{self.seed}/reserve"))
-        owner: dict[int, str] = {}
-        for purpose in PURPOSES:  # in a fixed order, so that the recipe's order changes nothing
-            for row in order[len(owner) : len(owner) + self.reserve.get(purpose, 0)]:
+        """Who owns which row: a prompt shows every class before any twice, all other purposes are random samples.
+
+        What a prompt leaves leans to frequent classes, the more so the more it takes: keep it small beside the rest.
+        """
+        rng = random.Random(f"{self.seed}/reserve")
+        quoted = _by_class(self.labels.tolist(), rng)[: self.reserve.get("prompt", 0)]
+        owner = dict.fromkeys(quoted, "prompt")
+        rest = rng.sample([row for row in range(len(self)) if row not in owner], len(self) - len(owner))
+        for purpose in PURPOSES[1:]:  # in a fixed order, so that the recipe's order changes nothing
+            for row in rest[: self.reserve.get(purpose, 0)]:
                 owner[row] = purpose
+            rest = rest[self.reserve.get(purpose, 0) :]
         return owner
 
     def _part(self, rows: Sequence[int]) -> Part:

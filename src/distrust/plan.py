@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distrust.budget import NOTHING, Charge, Sum, money, refuse_unkeepable
-from distrust.build import LEDGER, few_shot
+from distrust.build import LEDGER, few_shot, read_task
 from distrust.data import Items
-from distrust.labels import LabelSpace
 from distrust.ledger import Ledger
-from distrust.recipe import Classifier, Endpoint, Recipe
+from distrust.recipe import Endpoint, Recipe
 from distrust.secrets import expand
-from distrust.task import Task, load_task
+from distrust.task import Task
 from distrust.teachers.orders import missing, worst_case
 from distrust.teachers.prompt import Prompt
 
@@ -59,8 +58,7 @@ def plan(recipe: Recipe) -> list[Planned]:
     Raises:
         DistrustError: whatever `run` would refuse in data, prompts, prices and caps.
     """
-    classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
-    task = load_task(recipe, _spaces(classifiers) if recipe.labels is None else [])
+    task = read_task(recipe)
     known = set(task.pool.ids)
     outside = task.gold_items.select([row for row, item in enumerate(task.gold_items.ids) if item not in known])
     path = Path(expand(recipe.output_dir)) / LEDGER
@@ -152,9 +150,3 @@ def _answer_tokens(teacher: Endpoint, prompt: Prompt, ledger: Ledger | None) -> 
     label = 1 + max(len(one.encode()) for one in prompt.answers) / BYTES_PER_TOKEN
     limit = teacher.max_tokens or math.inf
     return limit if teacher.parse.after is not None and teacher.max_tokens is not None else min(label, limit)
-
-
-def _spaces(classifiers: list[Classifier]) -> list[LabelSpace]:
-    from distrust.teachers.classifier import ClassifierTeacher
-
-    return [ClassifierTeacher(one, None).space for one in classifiers]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from distrust.errors import RunError
+from distrust.modules import best_device
 from distrust.recipe import Train
 
 if TYPE_CHECKING:
@@ -39,12 +41,20 @@ def wait() -> None:
 
 
 class Processes:
-    """The surroundings of a fit, entered for its length; the students' own modules are back afterwards."""
+    """The surroundings of a fit, entered for its length; the students' own modules are back afterwards.
+
+    Raises:
+        RunError: several processes and an objective that is trained too: its gradients would not meet.
+    """
 
     def __init__(self, sides: Sequence[Side], options: Train) -> None:
         self.sides, self.micro = sides, options.per_device_train_batch_size
         self.count, self.rank = count(), rank()
         self.accelerator: Any = None
+        if self.count > 1 and any(len(side.objective.modules) for side in sides):
+            raise RunError(
+                "An objective with parts of its own is trained in one process; start it without `accelerate launch`."
+            )
         if self.count > 1 or options.bf16:
             from accelerate import Accelerator
 
@@ -52,16 +62,18 @@ class Processes:
             self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
 
     def __enter__(self) -> Processes:
-        self.own = [side.student.module for side in self.sides]
-        self.device = next(self.own[0].parameters()).device
-        if self.accelerator is not None:
-            for side in self.sides:
+        self.device = best_device() if self.accelerator is None else self.accelerator.device
+        for side in self.sides:
+            side.student.module.to(self.device)
+            side.objective.modules.to(self.device)
+            if self.accelerator is not None:
                 side.student.module = self.accelerator.prepare(side.student.module)
         return self
 
     def __exit__(self, *error: object) -> None:
-        for side, own in zip(self.sides, self.own, strict=True):
-            side.student.module = own
+        if self.accelerator is not None:
+            for side in self.sides:
+                side.student.module = self.accelerator.unwrap_model(side.student.module, keep_fp32_wrapper=False)
 
     def share(self, rows: Tensor) -> list[Tensor]:
         """This process's part of a step's rows (n,), in as many micro-batches as every other process has."""
@@ -75,7 +87,7 @@ class Processes:
         return weight / self.count
 
     def place(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors on the device of the first student."""
+        """Tensors on the device where the sides are."""
         if self.device.type == "cpu":
             return tensors
         return {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}

@@ -21,8 +21,8 @@ from torch import Tensor
 from distrust import checkpoint, train
 from distrust.data import Items
 from distrust.errors import RunError
-from distrust.evidence import Evidence, Stacked, stack
-from distrust.files import fingerprint, refusing, write_json
+from distrust.evidence import Evidence, Stacked, join, stack
+from distrust.files import file_name, fingerprint, refusing, write_json
 from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold
 from distrust.labels import LabelSpace
@@ -86,6 +86,8 @@ class Run:
         self.new_student, self.options, self.seed = new_student, options or Train(), seed
         self.validation, self.progress = validation, progress
         self.fits: dict[str, Fitted] = {}
+        self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
+        self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
         self._check_stopping()
         self._lock = _lock(folder) if rank() == 0 else None
@@ -106,16 +108,23 @@ class Run:
             raise RunError("This method asks teachers and the recipe names none; name one, or use the method gold-only.")
         return stack(self.evidence(), self.space, self.pool.ids)
 
+    def heard(self) -> list[Evidence]:
+        """What each teacher has said in this run, of whatever it was asked; a teacher that was not asked is left out."""
+        return [join(list(said.values())) for said in self._heard.values()]
+
     def ask(self, source: Teacher | Student, items: Items) -> Evidence:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again."""
         if not hasattr(source, "ask"):
-            student = source
+            student, name = source, self._names.get(source.key, "student")
             size = self.options.per_device_eval_batch_size
-            return self._answered("student", student.key, items, lambda: answer(student, items, size))
+            return self._answered(name, student.key, items, lambda: answer(student, items, size, name))
         teacher = cast(Teacher, source)
-        if teacher.keeps_answers:
-            return teacher.ask(items) if count() == 1 else self._shared(teacher, items)
-        return self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
+        if not teacher.keeps_answers:
+            said = self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
+        else:
+            said = teacher.ask(items) if count() == 1 else self._shared(teacher, items)
+        self._heard.setdefault(teacher.name, {})[items.key] = said
+        return said
 
     def fit(
         self,
@@ -124,37 +133,44 @@ class Run:
         objective: Objective | None = None,
         options: BaseModel | None = None,
         epochs: int | None = None,
+        seed: int | None = None,
     ) -> Student:
         """A new student, trained on a training set to the last epoch (or to the best validated one).
 
         Args:
             name: what the method calls it: "student", "scout", "peer".
             objective: default cross-entropy to targets and to gold labels.
-            options: the method's options: part of the stage's key, since the objective was made from them.
+            options: the method's options: part of the stage's key, and needed with an objective, which was made from them.
             epochs: default the recipe's.
+            seed: of initial weights and of batches; default the run's. Several scouts need several.
         """
-        student = self.new_student(self.seed)
+        assert objective is None or options is not None, "an objective is known to the stage's key by its options"
+        seed = self.seed if seed is None else seed
+        student = self.new_student(seed)
         for note in student.notes:
             self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
         said = {} if options is None else options.model_dump()
         validation = self._validation()
         judged = "" if validation is None else fingerprint(validation[0].key, validation[1])
-        key = fingerprint("fit", student.key, labelled.key, loop.model_dump(exclude=INERT), said, self.seed, judged)
+        key = fingerprint("fit", student.key, labelled.key, loop.model_dump(exclude=INERT), said, seed, judged, count())
         history: list[dict[str, Any]] = []
 
         def build(folder: Path) -> None:
-            task = train.Fit(name, labelled, loop, self.seed, folder, self._validator(validation), self.progress)
+            task = train.Fit(name, labelled, loop, seed, folder, self._validator(validation), self.progress)
             side = train.Side(student, objective or default_objective(labelled), loop)
             history.extend(train.fit([side], task))
             if rank() == 0:
                 save_tensors(folder / "weights.safetensors", student.module.state_dict())
+                if len(side.objective.modules):
+                    save_tensors(folder / "objective.safetensors", side.objective.modules.state_dict())
                 write_json(folder / "history.json", history)
                 (folder / checkpoint.FILE).unlink(missing_ok=True)
 
         folder = self.stage(f"fit-{name}", key, build, everywhere=True)
         checkpoint.load_weights(folder / "weights.safetensors", student.module)
         student.key = key
+        self._names[key] = name
         self.fits[name] = Fitted(labelled, train.read_history(folder))
         return student
 
@@ -180,7 +196,7 @@ class Run:
 
         A stage is finished when its `done.json` is there, which is written last; an unfinished one goes on where it was.
         """
-        folder = self.folder / "stages" / f"{name}-{key[:16]}"
+        folder = self.folder / "stages" / f"{file_name(name)}-{key[:16]}"
         if not (folder / "done.json").is_file():
             started = time.monotonic()
             if rank() == 0:
@@ -196,12 +212,12 @@ class Run:
 
     def _answered(self, name: str, key: str, items: Items, ask: Callable[[], Evidence]) -> Evidence:
         """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
-        folder = self.stage(f"ask-{name}", fingerprint("ask", key, items.key), lambda here: save_evidence(ask(), here))
+        folder = self.stage(f"ask-{name}", fingerprint("ask", name, key, items.key), lambda here: save_evidence(ask(), here))
         return load_evidence(folder)
 
     def _shared(self, teacher: Teacher, items: Items) -> Evidence:
         """What rank 0 was answered, for all processes: only one of them may buy."""
-        folder = self.folder / "shared" / teacher.name
+        folder = self.folder / "shared" / f"{file_name(teacher.name)}-{fingerprint(teacher.name)[:16]}"
         if rank() == 0:
             save_evidence(teacher.ask(items), folder)
         wait()

@@ -60,7 +60,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
         name: None if source is None else _labelled(source, name)
         for name, source in (("data.test", recipe.data.test), ("data.validation", recipe.data.validation))
     }
-    space = _space(recipe, pool, gold_labels, [pair[1] for pair in tables.values() if pair], extra_labels)
+    space = _space(recipe, pool, gold_labels, extra_labels)
     shots = max((one.few_shot for one in recipe.teachers if isinstance(one, Endpoint)), default=0)
     reserve = dict(recipe.gold.reserve) if recipe.gold else {}
     if shots:
@@ -120,7 +120,7 @@ def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     path = expand(gold.path)
     if gold.id is None:
         items = load_items(path, text=gold.text)
-        return items, column(items.columns, gold.label, path)
+        return _known(items, pool), column(items.columns, gold.label, path)
     table = load_table(path)
     ids = [str(value) for value in column(table, gold.id, path)]
     labels = column(table, gold.label, path)
@@ -131,12 +131,23 @@ def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     return pool.select(pool.rows(list(first))), [labels[row] for row in first.values()]
 
 
-def _space(
-    recipe: Recipe, pool: Items, gold: Sequence[str], held: Sequence[Sequence[str]], extra: Sequence[LabelSpace]
-) -> LabelSpace:
+def _known(items: Items, pool: Items) -> Items:
+    """The same items under the pool's ids where the pool has their text: one item must not go by two names."""
+    by_text: dict[str, str] = {}
+    for row, item in enumerate(pool.ids):
+        by_text.setdefault(content_id(pool.text(row)), item)
+    ids = [by_text.get(content_id(items.text(row)), item) for row, item in enumerate(items.ids)]
+    return Items(tuple(ids), items.inputs, items.columns)
+
+
+def _space(recipe: Recipe, pool: Items, gold: Sequence[str], extra: Sequence[LabelSpace]) -> LabelSpace:
+    """The classes: as listed, else those of gold and local classifiers, else those of recorded answers.
+
+    Never those of the test set, which nothing but the final evaluation sees.
+    """
     if recipe.labels is not None:
         return LabelSpace(tuple(recipe.labels))
-    named = sorted({label for labels in (gold, *held) for label in labels})
+    named = sorted(set(gold))
     spaces = [LabelSpace(tuple(named))] if named else []
     union = LabelSpace.union([*spaces, *extra]) if spaces or extra else None
     if union is not None and len(union) > 1:

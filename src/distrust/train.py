@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,7 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
     Raises:
         RunError: a training set that tells nothing, or a loss that is not finite.
     """
+    assert len({side.name for side in sides}) == len(sides), "sides are told apart by their names"
     told = task.labelled.told()
     if not len(told):
         raise RunError(f"There is nothing to train {task.name} on: no item has a target or a gold label.")
@@ -128,7 +130,7 @@ def _epoch(sides: Sequence[Side], rows: Rows, task: Fit, state: checkpoint.State
         if index < state.step:
             continue
         step = state.epoch * steps + index
-        state.add(_step(sides, rows, chosen, _rate(step, total, options), (task.seed, step), processes))
+        state.add(_step(sides, rows, chosen, step, total, task.seed, processes))
         if state.step < steps:
             _save(sides, task, state, processes)
     figures = _close(sides, task, state)
@@ -146,24 +148,30 @@ def _save(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: 
 
 
 def _step(
-    sides: Sequence[Side], rows: Rows, chosen: Tensor, rate: float, where: tuple[int, int], processes: Processes
+    sides: Sequence[Side], rows: Rows, chosen: Tensor, step: int, total: int, start: int, processes: Processes
 ) -> dict[str, Tensor]:
     """One move on rows (n,): split into micro-batches, each divided by the whole step's count."""
-    seed(*where, processes.rank)  # dropout is a function of the step
-    moving = [side for side in sides if where[1] % side.every == 0]
+    moving = [side for side in sides if step % side.every == 0]
     parts: dict[str, Tensor] = {}
     batches = processes.share(chosen)
     count = processes.total(rows.count(chosen)) if len(batches) > 1 or processes.count > 1 else None
-    for micro in batches:
-        for name, value in _look(sides, moving, rows, micro, count, processes).items():
+    for number, micro in enumerate(batches):
+        drawn = (start, step, processes.rank, number)
+        for name, value in _look(sides, moving, rows, micro, count, drawn, processes).items():
             parts[name] = parts[name] + value if name in parts else value
     for side in moving:
-        side.optimiser.step(rate)
+        side.optimiser.step(_rate(step, total, side.options))
     return parts
 
 
 def _look(
-    sides: Sequence[Side], moving: Sequence[Side], rows: Rows, micro: Tensor, count: Tensor | None, processes: Processes
+    sides: Sequence[Side],
+    moving: Sequence[Side],
+    rows: Rows,
+    micro: Tensor,
+    count: Tensor | None,
+    drawn: tuple[int, ...],
+    processes: Processes,
 ) -> dict[str, Tensor]:
     """Every side's logits on a micro-batch (n,), and the gradients of those that move; returns the parts of their losses."""
     inputs, batch = rows.take(micro)
@@ -174,6 +182,7 @@ def _look(
     with processes.precision():
         logits = {}
         for side, own in zip(sides, inputs, strict=True):
+            seed(*drawn, zlib.crc32(side.name.encode()))  # dropout depends on the step and the side, on nothing before
             with torch.set_grad_enabled(side in moving):
                 logits[side.name] = side.student.logits(processes.place(own))
         if len(sides) > 1:
@@ -189,9 +198,10 @@ def _look(
 def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
     figures = state.means()
-    if not math.isfinite(figures["loss"]):
+    wild = next((value for value in figures.values() if not math.isfinite(value)), None)
+    if wild is not None:
         raise RunError(
-            f"{task.name} has a loss of {figures['loss']} in epoch {state.epoch + 1}; lower train.learning_rate "
+            f"{task.name} has a loss of {wild} in epoch {state.epoch + 1}; lower train.learning_rate "
             "or look for extreme values in the inputs."
         )
     if task.validate is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from distrust.build import load_student
 from distrust.data import load_items
@@ -65,6 +66,15 @@ def own(trained: Path, table: Path) -> tuple[list[str], list[float]]:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def recorded_in(trained: Path, table: Path, folder: Path) -> Path:
+    """The trained run's recipe over another table, whose own column holds what gpt said of its items."""
+    recipe = yaml.safe_load((trained / "recipe.yaml").read_text())
+    changed = recipe | {"data": {"pool": {"path": str(table), "id": "id"}}, "gold": None, "labels": list(LABELS)}
+    path = folder / "over.yaml"
+    path.write_text(yaml.safe_dump(changed))
+    return path
 
 
 def between(confidences: list[float]) -> float:
@@ -140,7 +150,7 @@ def test_a_recorded_teacher_that_abstains_leaves_the_students_label(distrust: Ca
     ]
     table = write(tmp_path / "t.csv", said)
     call = ["predict", trained / "run/student", table, "--id", "id", "--out", tmp_path / "p.csv", "--defer-below", 1]
-    code, out, _ = distrust(*call, "--recipe", trained / "recipe.yaml")
+    code, out, _ = distrust(*call, "--recipe", recorded_in(trained, table, tmp_path))
     assert code == 0
     assert out.startswith("60 of 60 items were deferred to gpt, which had no usable answer to 30: there the student's")
     assert "cost 15.0000" in out  # 30 answers at 0.5
@@ -205,7 +215,7 @@ def test_the_deferring_pair_is_scored_beside_the_student(distrust: Call, trained
     labels, confidences = own(trained, new)
     below = between(confidences)
     call = ["evaluate", trained / "run/student", new, "--id", "id", "--out", tmp_path / "m.json", "--defer-below", below]
-    code, out, _ = distrust(*call, "--recipe", trained / "recipe.yaml", "--teacher", "gpt")
+    code, out, _ = distrust(*call, "--recipe", recorded_in(trained, new, tmp_path), "--teacher", "gpt")
     assert code == 0
     pair = [row["gpt_label"] if sure < below else mine for row, mine, sure in zip(NEW, labels, confidences, strict=True)]
     right = [said == row["label"] for said, row in zip(pair, NEW, strict=True)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from distrust import combine
@@ -35,6 +35,12 @@ class Distill(Strict):
     gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
     shrinkage: float = Field(2.0, gt=0, description="of `confusions`: pseudo-counts per class against its gold")
 
+    @model_validator(mode="after")
+    def _temperature_softens_something(self) -> Distill:
+        if self.temperature != 1 and (self.trust, self.targets) != ("alike", "soft"):
+            raise ValueError("temperature softens what teachers say: with trust `confusions` or targets `hard` it must be 1")
+        return self
+
 
 def distill(run: Run, options: Distill) -> Student:
     """Train on the teachers' combined targets and on gold. Raises RunError, before asking, without the gold it needs."""
@@ -49,7 +55,7 @@ def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:
     """What the teachers' claims amount to: targets (N, C), rows of zeros where nobody spoke."""
     if options.trust == "confusions":
         posterior = _posterior(run, stacked, options)
-        spoken = stacked.answered.any(0).unsqueeze(-1)
+        spoken = (final_claims(stacked) >= 0).any(0).unsqueeze(-1)
         return spoken * (_likeliest(posterior) if options.targets == "hard" else posterior)
     if options.targets == "hard":
         return combine.majority_vote(final_claims(stacked), len(run.space))
@@ -61,8 +67,11 @@ def _posterior(run: Run, stacked: Stacked, options: Distill) -> Tensor:
     part = run.gold.part("trust")
     items = run.gold_items.select(run.gold_items.rows(part.ids))
     on_gold = stack([run.ask(teacher, items) for teacher in run.teachers], run.space, part.ids)
-    claims = final_claims(stacked)  # (M, N)
-    fitted = combine.fit_confusions(final_claims(on_gold), part.labels, claims, len(run.space), options.shrinkage)
+    claims, judged = final_claims(stacked), final_claims(on_gold)  # (M, N), (M, n)
+    for source, said in zip(stacked.sources, judged, strict=True):
+        if not bool((said >= 0).any()):
+            raise RunError(f"{source} claims nothing about any gold item, so its confusions are unknown; use trust: alike.")
+    fitted = combine.fit_confusions(judged, part.labels, claims, len(run.space), options.shrinkage)
     return fitted.posterior(claims)
 
 

@@ -25,8 +25,13 @@ from distrust.report.verdict import bracket
 LONGEST = 200_000  # characters of any one value; the template shortens most of them much further
 
 
-def write_report(facts: Facts, folder: Path) -> Path:
+def write_report(facts: Facts, folder: Path, found: dict[str, Any] | None = None) -> Path:
     """Write `report.html` and `metrics.json` into `folder`, each whole or not at all.
+
+    Args:
+        facts: the run.
+        folder: where both go.
+        found: `metrics(facts)`, where the caller has them already.
 
     Returns:
         The path of the page.
@@ -35,7 +40,7 @@ def write_report(facts: Facts, folder: Path) -> Path:
         DataError: facts that do not fit each other.
         RunError: a folder that cannot be written, or a full disk.
     """
-    found = metrics(facts)
+    found = metrics(facts) if found is None else found
     page = folder / "report.html"
     write_atomically(page, render(facts, found))
     write_json(folder / "metrics.json", found)

@@ -64,17 +64,19 @@ def key(name: str) -> str:
 
 
 def best_teacher(gold: Panel | None, test: Panel | None) -> Rival | None:
-    """The teacher whose accuracy is surely highest: judged on test where it was asked there, else on gold.
+    """The teacher whose accuracy on gold is surely highest, as it does on the test items where it was asked there.
 
-    "Surely": by the lower end of its interval, so that three lucky answers do not make a best teacher.
+    "Surely": by the lower end of its interval, so that three lucky answers do not make a best teacher. Chosen on gold,
+    since no choice is made on test; on test only where gold judges nobody.
     """
-    rivals: dict[str, Rival] = {}
-    for one in (test, gold):
-        for row, judged in enumerate(one.judgements if one else ()):
-            if judged.accuracy is not None and judged.source not in rivals:
-                assert one is not None
-                rivals[judged.source] = Rival(judged.source, row, judged.accuracy, one)
-    return max(rivals.values(), key=lambda rival: rival.accuracy.low, default=None)
+    rivals = [{one.name: one for one in _rivals(panel)} for panel in (gold, test)]
+    chosen = max((rivals[0] or rivals[1]).values(), key=lambda rival: rival.accuracy.low, default=None)
+    return None if chosen is None else rivals[1].get(chosen.name, chosen)
+
+
+def _rivals(panel: Panel | None) -> list[Rival]:
+    judged = enumerate(panel.judgements) if panel else ()
+    return [Rival(one.source, row, one.accuracy, panel) for row, one in judged if one.accuracy is not None and panel]
 
 
 def sentence(found: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from distrust import modules  # by its name: the room `students.frozen` would hide a bare `frozen`
 from distrust.data import Items
 from distrust.evidence import Cost, Dense, Evidence
 from distrust.labels import LabelSpace
@@ -57,18 +58,11 @@ def answer(student: Student, items: Items, batch_size: int = 256, name: str = "s
 
     Asked in eval mode and without gradient; every module's mode is as before afterwards.
     """
-    encoded = student.encode(items)
-    modes = {module: module.training for module in student.module.modules()}
-    device = next(student.module.parameters()).device
-    student.module.eval()
-    try:
-        with torch.no_grad():
-            parts = [
-                student.logits({key: value.to(device) for key, value in encoded.batch(rows).items()}).float().cpu()
-                for rows in (torch.split(torch.arange(len(items)), batch_size) if len(items) else ())
-            ]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    encoded, device = student.encode(items), modules.device_of(student.module)
+    with modules.frozen(student.module):
+        parts = [
+            student.logits({key: value.to(device) for key, value in encoded.batch(rows).items()}).float().cpu()
+            for rows in (torch.split(torch.arange(len(items)), batch_size) if len(items) else ())
+        ]
     logits = torch.cat(parts) if parts else torch.zeros(0, len(student.space))
     return Evidence(name, items.ids, student.space, logits.argmax(-1)[None], Dense(logits), cost=Cost.free(len(items)))

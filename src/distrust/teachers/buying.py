@@ -202,7 +202,7 @@ class Buying:
             price = money(self.recipe.price, reply.prompt_tokens, reply.completion_tokens)
             charge = Charge(reply.prompt_tokens, reply.completion_tokens, price)
         kept = [
-            Answer(sample, redact(choice.text), choice.finish, choice.logprobs)
+            Answer(sample, redact(choice.text), choice.finish, None if choice.logprobs is None else redact(choice.logprobs))
             for sample, choice in zip(samples, reply.choices, strict=False)
         ]
         return Bought(len(kept), self.ledger.settle(call, "answered", charge, kept))

@@ -51,7 +51,7 @@ class Client:
     """
 
     def __init__(self, recipe: Endpoint) -> None:
-        base = expand(recipe.base_url).rstrip("/")
+        base = expand(recipe.base_url, secret=True).rstrip("/")
         host = urlsplit(base).hostname
         if not base.startswith(("http://", "https://")) or not host:
             raise RecipeError(f"teachers.{recipe.name}.base_url is {recipe.base_url!r}; it looks like http://host:8000/v1.")

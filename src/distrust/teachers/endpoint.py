@@ -196,8 +196,13 @@ class EndpointTeacher:
         )
 
     def _label_logprobs(self, answer: Answer, claim: int) -> list[float] | None:
-        """Only a plain answer starts with its label: not one that is reasoned towards, nor JSON."""
-        plain = self.recipe.parse.kind in ("label", "choice") and self.recipe.parse.after is None
+        """Only a plain answer starts with its label: not one that is reasoned towards, nor JSON.
+
+        Of several samples the votes speak: one sample's log-probabilities would silence the others.
+        """
+        plain = (
+            self.recipe.samples == 1 and self.recipe.parse.kind in ("label", "choice") and self.recipe.parse.after is None
+        )
         return label_logprobs(answer.logprobs, self.prompt.answers, claim) if plain else None
 
 

@@ -39,13 +39,15 @@ class RecordedTeacher:
         self.name, self.options = options.name, options
         self.space = LabelSpace(space.names, {**space.aliases, **options.labels})
         if options.path is None:
-            self.rows = {item: row for row, item in enumerate(pool.ids)}
             self.table = pool.columns
             self.answers = column(pool.columns, options.column, f"The pool, which {self.name} is recorded in,")
+            self.row_of = {item: row for row, item in enumerate(pool.ids)}
         else:
             self.table = load_table(expand(options.path))
             self.answers = column(self.table, options.column, options.path)
-            self.rows = self._join(options, pool)
+            self.row_of = self._rows(options)
+            if all(row is None for row in self._find(pool)):
+                raise DataError(f"No row of {options.path} belongs to an item of the pool; join by `id`, or by `text`.")
         for name in (options.confidence, options.rationale):
             if name is not None and name not in self.table:
                 raise DataError(f"{self.name} has no column {name!r}; {nearest(name, self.table, say='it has')}.")
@@ -53,14 +55,12 @@ class RecordedTeacher:
         self.fingerprint = fingerprint("recorded", [str(answer) for answer in self.answers], dict(options.labels))
 
     def ask(self, items: Items) -> Evidence:
-        """Look the items up; those without a recorded answer abstain. Costs nothing new.
+        """Look the items up in the record; those without a recorded answer abstain. Costs nothing new.
 
-        Items that carry the column themselves (a test table, say) answer from there.
+        A column of the same name in another table is never read: it may hold gold.
         """
-        table, rows = self.table, [self.rows.get(item) for item in items.ids]
-        if self.options.path is None and self.options.column in items.columns:
-            table, rows = items.columns, list(range(len(items)))
-        cells = [None if row is None else table[self.options.column][row] for row in rows]
+        rows = self._find(items)
+        cells = [None if row is None else self.answers[row] for row in rows]
         samples = [_samples(cell) for cell in cells]
         claims = torch.full((max((len(one) for one in samples), default=1) or 1, len(items)), ABSTAIN)
         counts: Counter[str] = Counter()
@@ -69,24 +69,24 @@ class RecordedTeacher:
             for sample, answer in enumerate(answers):
                 claims[sample, row] = self.space.find(answer)
                 counts["outside the label space"] += self.space.find(answer) == ABSTAIN
-        rationale = self.options.rationale if self.options.rationale in table else None
-        texts = [[] if row is None else _samples(table[rationale][row]) for row in rows] if rationale else samples
+        rationales = None if self.options.rationale is None else self.table[self.options.rationale]
+        texts = samples if rationales is None else [[] if row is None else _samples(rationales[row]) for row in rows]
         return Evidence(
             source=self.name,
             ids=items.ids,
             space=self.space,
             claims=claims,
-            features=self._confidence(table, rows),
+            features=self._confidence(rows),
             texts=texts,
             cost=Cost.free(len(items)),
             notes={name: count for name, count in counts.items() if count},
         )
 
-    def _confidence(self, table: dict[str, list[Any]], rows: Sequence[int | None]) -> dict[str, torch.Tensor]:
+    def _confidence(self, rows: Sequence[int | None]) -> dict[str, torch.Tensor]:
         """What the teacher said of its own sureness: a feature, not a trust, until gold has judged it."""
-        if self.options.confidence not in table:  # a test table may hold the answers alone
+        if self.options.confidence is None:
             return {}
-        cells = [None if row is None else table[self.options.confidence][row] for row in rows]
+        cells = [None if row is None else self.table[self.options.confidence][row] for row in rows]
         try:
             values = [float("nan") if cell in (None, "") else float(cell) for cell in cells]
         except (TypeError, ValueError) as error:
@@ -103,18 +103,23 @@ class RecordedTeacher:
                 f"task has {', '.join(self.space.names[:12])}; map its labels by name in the recipe."
             )
 
-    def _join(self, options: Recorded, pool: Items) -> dict[str, int]:
+    def _find(self, items: Items) -> list[int | None]:
+        """Rows of the record by item: by id, or by text where the record has texts alone."""
+        by_text = self.options.path is not None and self.options.id is None
+        keys = [content_id(items.text(row)) for row in range(len(items))] if by_text else items.ids
+        return [self.row_of.get(key) for key in keys]
+
+    def _rows(self, options: Recorded) -> dict[str, int]:
+        """First row of each id (or text) of the file. Raises DataError where one has two answers."""
         if options.id is not None:
-            ids = [str(value) for value in column(self.table, options.id, str(options.path))]
+            keys = [str(value) for value in column(self.table, options.id, str(options.path))]
         else:
-            ids = [content_id(str(text)) for text in column(self.table, options.text, str(options.path))]
+            keys = [content_id(str(text)) for text in column(self.table, options.text, str(options.path))]
         rows: dict[str, int] = {}
-        for row, item in enumerate(ids):
-            first = rows.setdefault(item, row)
+        for row, key in enumerate(keys):
+            first = rows.setdefault(key, row)
             if self.answers[first] != self.answers[row]:
-                raise DataError(f"{options.path} answers the item {item!r} twice, differently; each item has one row.")
-        if not any(item in rows for item in pool.ids):
-            raise DataError(f"No row of {options.path} belongs to an item of the pool; join by `id`, in both, or by `text`.")
+                raise DataError(f"{options.path} answers the item {key!r} twice, differently; each item has one answer.")
         return rows
 
 
