@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from distrust.build import LEDGER, build_teacher, load_student, opened, student_maker, task_of
+from distrust.build import LEDGER, build_teacher, load_student, opened, student_maker
 from distrust.errors import DataError, RecipeError, RunError
 from distrust.files import read_json, write_json
 from distrust.recipe import Recipe
@@ -53,7 +53,6 @@ def test_what_opened_leaves_in_the_folder(tmp_path: Path) -> None:
         assert run.warnings == ["1 of 4 classes have no gold: hail."]
         assert read_json(run.folder / "task.json") == task.identity
         assert Recipe.model_validate(yaml.safe_load((run.folder / "recipe.yaml").read_text())) == made
-    assert task_of(run.folder).identity == task.identity
 
 
 def test_names_of_the_environment_stay_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +93,6 @@ def test_another_task_is_refused_and_another_method_is_not(tmp_path: Path, chang
         opened(recipe(tmp_path, **changes)),
     ):
         pass
-
-
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is no run's folder; it has no recipe\.yaml"):
-        task_of(tmp_path)
 
 
 def test_a_classifier_without_a_class_of_the_task(tmp_path: Path) -> None:

@@ -229,3 +229,27 @@ def test_what_cannot_be_estimated_is_refused(change: dict[str, object], said: st
 def test_claims_of_another_number_of_sources_are_refused() -> None:
     with pytest.raises(DataError, match="claims of 1 sources but confusions of 2"):
         combine.Confusions(rows(2, 3, 3), rows(3)).posterior(torch.zeros(1, 4, dtype=torch.long))
+
+
+def test_a_class_that_a_source_does_not_know_is_not_a_no_from_it() -> None:
+    """Two specialists that share one class: each class is averaged over those that know it, rows sum to one."""
+    probabilities = torch.tensor([[[0.6, 0.4, 0.0]], [[0.0, 0.5, 0.5]]], dtype=torch.double)  # (2, 1, 3)
+    known = torch.tensor([[True, True, False], [False, True, True]])
+    weights = torch.tensor([[0.75], [0.25]], dtype=torch.double)
+    shares = [0.6, (0.75 * 0.4 + 0.25 * 0.5) / 1.0, 0.5]
+    expected = torch.tensor([[share / sum(shares) for share in shares]], dtype=torch.double)
+    torch.testing.assert_close(combine.weighted_mean(probabilities, weights, known), expected)
+    swapped = combine.weighted_mean(probabilities.flip(0), weights.flip(0), known.flip(0))
+    torch.testing.assert_close(swapped, expected)
+
+
+def test_where_all_know_all_the_mean_is_the_plain_one_bit_for_bit() -> None:
+    probabilities = torch.rand(3, 5, 4).softmax(-1)
+    weights = combine.uniform(torch.ones(3, 5, dtype=torch.bool))
+    plain = combine.weighted_mean(probabilities, weights)
+    assert torch.equal(combine.weighted_mean(probabilities, weights, torch.ones(3, 4, dtype=torch.bool)), plain)
+
+
+def test_a_mute_item_stays_mute_among_specialists() -> None:
+    known = torch.tensor([[True, False], [False, True]])
+    assert not combine.weighted_mean(torch.zeros(2, 1, 2), torch.zeros(2, 1), known).any()

@@ -26,7 +26,6 @@ from distrust.recipe import (
     StudentRecipe,
     TransformerStudent,
 )
-from distrust.recipe_file import load_recipe
 from distrust.run import Run
 from distrust.secrets import expand
 from distrust.students import Student
@@ -86,15 +85,6 @@ def read_task(recipe: Recipe) -> Task:
     """The recipe's data. Its classifiers name the classes where the recipe does not: only then are they loaded for it."""
     classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
     return load_task(recipe, [_classifier(one, None).space for one in classifiers] if recipe.labels is None else [])
-
-
-def task_of(folder: Path) -> Task:
-    """The task of a run's folder, read again from its recipe. Raises RunError where it is no run, or its data changed."""
-    if not (folder / "recipe.yaml").is_file():
-        raise RunError(f"{folder} is no run's folder; it has no recipe.yaml.")
-    task = read_task(load_recipe(folder / "recipe.yaml"))
-    check_folder(folder, task)
-    return task
 
 
 @contextmanager

@@ -38,13 +38,26 @@ def uniform(answered: Tensor) -> Tensor:
     return normalise(torch.ones(answered.shape, device=answered.device), answered)
 
 
-def weighted_mean(probabilities: Tensor, weights: Tensor) -> Tensor:
+def weighted_mean(probabilities: Tensor, weights: Tensor, known: Tensor | None = None) -> Tensor:
     """Weighted mean of distributions: (M, *items, C) and (M, *items) to targets (*items, C).
 
     Learning from it equals learning from every source with its weight: the student's gradient of the weighted sum of
     KL divergences is that of one KL to this mean (CA-MKD card, "weighing losses is averaging targets").
+
+    Args:
+        probabilities: zero at the classes a source does not know.
+        weights: of the sources.
+        known: (M, C) bool, which classes a source knows. "Does not know" is not "no": with it a class is averaged over
+            the sources that know it alone, and a row is then scaled to sum to one again.
     """
-    return (probabilities * weights.unsqueeze(-1)).sum(0)
+    mean = (probabilities * weights.unsqueeze(-1)).sum(0)
+    if known is None or bool(known.all()):
+        return mean
+    spread = known.reshape(known.shape[0], *(1 for _ in weights.shape[1:]), known.shape[-1])  # (M, 1..., C)
+    heard = (weights.unsqueeze(-1) * spread).sum(0)  # (*items, C) weight of those that know the class
+    mean = mean / torch.where(heard > 0, heard, 1)
+    total = mean.sum(-1, keepdim=True)
+    return mean / torch.where(total > 0, total, 1)
 
 
 def majority_vote(claims: Tensor, classes: int) -> Tensor:

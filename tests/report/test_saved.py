@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distrust.build import opened, task_of
+from distrust.build import opened
 from distrust.errors import RunError
 from distrust.finish import carry_out, write
 from distrust.recipe_file import load_recipe
@@ -33,7 +33,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Facts, Path
 
 def test_facts_come_back(done: tuple[Facts, Path]) -> None:
     facts, folder = done
-    back = load_facts(folder / "facts", task_of(folder))
+    back = load_facts(folder / "facts")
     assert {name: getattr(back, name) for name in PLAIN}.keys() == set(PLAIN)
     assert back.title == facts.title and dict(back.options) == dict(facts.options) and back.kinds == facts.kinds
     assert [dict(row) for row in back.history] == [dict(row) for row in facts.history]
@@ -51,7 +51,7 @@ def test_facts_come_back(done: tuple[Facts, Path]) -> None:
 
 def test_the_report_made_again_is_the_same(done: tuple[Facts, Path]) -> None:
     facts, folder = done
-    back = load_facts(folder / "facts", task_of(folder))
+    back = load_facts(folder / "facts")
     assert metrics(back) == metrics(facts)
     page, figures = (folder / "report.html").read_bytes(), (folder / "metrics.json").read_bytes()
     write_report(back, folder)
@@ -60,7 +60,7 @@ def test_the_report_made_again_is_the_same(done: tuple[Facts, Path]) -> None:
 
 def test_a_run_that_has_not_finished(done: tuple[Facts, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no finished run; start it with `distrust run`"):
-        load_facts(tmp_path / "facts", task_of(done[1]))
+        load_facts(tmp_path / "facts")
 
 
 def test_a_run_without_targets_test_or_teachers(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_a_run_without_targets_test_or_teachers(tmp_path: Path) -> None:
     with opened(made) as (run, task):
         facts, student = carry_out(run, task, made)
         write(facts, student, run.folder)
-    back = load_facts(run.folder / "facts", task_of(run.folder))
+    back = load_facts(run.folder / "facts")
     assert (back.targets, back.predictions, back.evidence, back.test) == (None, {}, [], None)
     assert metrics(back) == metrics(facts)

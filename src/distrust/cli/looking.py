@@ -51,10 +51,9 @@ def methods() -> None:
 
 
 def _facts(folder: Path) -> Facts:
-    from distrust.build import task_of
     from distrust.report.saved import load_facts
 
-    return load_facts(folder / "facts", task_of(folder))
+    return load_facts(folder / "facts")
 
 
 def register(app: typer.Typer) -> None:

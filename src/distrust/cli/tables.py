@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from distrust.report.facts import Spending
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], header: bool = True) -> None:
     """Print a table: the first column to the left, the others to the right."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    drawn = Table(
+        title=show(title),
+        show_header=header,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for number, name in enumerate(columns):
         drawn.add_column(name, justify="left" if number == 0 else "right", header_style="dim")
     for row in rows:
@@ -49,28 +57,26 @@ def spending_table(spent: Sequence[Spending], evidence: Sequence[Evidence]) -> N
 
 def plan_table(planned: Sequence[Planned]) -> None:
     """What each teacher would be asked, and what that would cost: expected, and at most."""
-    rows = [
-        (
-            f"{one.teacher} ({one.kind})",
-            one.wanted,
-            one.there,
-            one.calls,
-            one.calls_on_gold,
-            _span(one.prompt_tokens, ",.0f"),
-            _span(one.completion_tokens, ",.0f"),
-            _span(one.money, ",.4f"),
-            one.ends,
+    for one in planned:
+        calls = f"{one.calls} calls" + (
+            f", {one.calls_on_gold} of them on gold outside the pool" if one.calls_on_gold else ""
         )
-        for one in planned
-    ]
-    columns = ("teacher", "answers", "there", "calls", "on gold", "prompt tokens", "answer tokens", "money", "would end")
-    table("What would be bought", columns, rows)
-    print("Figures are expected values, and in brackets what they cannot exceed. Nothing was asked or spent.")
+        rows = [
+            ("answers", f"{one.wanted} wanted, {one.there} there already"),
+            ("to buy", calls),
+            ("prompt tokens", _span(one.prompt_tokens, ",.0f")),
+            ("answer tokens", _span(one.completion_tokens, ",.0f")),
+            ("money", _span(one.money, ",.4f")),
+            ("buying would end", one.ends),
+        ]
+        table(f"{one.teacher} ({one.kind})", ("", ""), rows if one.calls else rows[:2], header=False)
+        print()
+    print("Nothing was asked or spent.")
 
 
 def _span(span: Span, form: str) -> str:
     expected, worst = ("unknown" if value is None else format(value, form) for value in (span.expected, span.worst))
-    return "unknown" if expected == worst == "unknown" else f"{expected} (≤ {worst})"
+    return "unknown" if expected == worst == "unknown" else f"{expected} expected, {worst} at most"
 
 
 def summary(metrics: Path) -> None:
@@ -92,7 +98,7 @@ def summary(metrics: Path) -> None:
 
 def _tested(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     test = found.get("test") or {}
-    return [(name, one) for name, one in test.items() if isinstance(one, dict) and "accuracy" in one]
+    return [(name.replace("_", "-"), one) for name, one in test.items() if isinstance(one, dict) and "accuracy" in one]
 
 
 def _percent(interval: Any) -> str:

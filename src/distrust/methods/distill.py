@@ -59,7 +59,8 @@ def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:
         return spoken * (_likeliest(posterior) if options.targets == "hard" else posterior)
     if options.targets == "hard":
         return combine.majority_vote(final_claims(stacked), len(run.space))
-    return combine.weighted_mean(_soften(stacked, options.temperature), combine.uniform(stacked.answered))
+    softened = _soften(stacked, options.temperature)
+    return combine.weighted_mean(softened, combine.uniform(stacked.answered), stacked.known)
 
 
 def _posterior(run: Run, stacked: Stacked, options: Distill) -> Tensor:

@@ -61,6 +61,7 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
             disputed=[] if claims is None or len(claims) < 2 else disputed(facts, claims),
             reliability=view.reliability(found),
             curves=view.curves(facts),
+            has_recipe="data" in facts.recipe,
             options=list(view.flat(found["method"]["options"])),
             environment=list(view.flat(found["environment"])),
             recipe=yaml.safe_dump(plain(facts.recipe), sort_keys=False, allow_unicode=True, width=100),

@@ -1,6 +1,6 @@
-"""A report's facts on disk, so that a page or one item's trace can be made again without asking anybody.
+"""A report's facts on disk, items and all, so that a page or one item's trace can be made again without asking anybody.
 
-Knows the files. The items themselves stay in the user's tables: the task is read again from the recipe.
+Knows the files. Does not read the recipe or the user's tables again: they may have moved on since.
 """
 
 from __future__ import annotations
@@ -9,57 +9,81 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from distrust.data import Items
 from distrust.errors import RunError
 from distrust.evidence import Evidence
 from distrust.files import read_json, write_json
+from distrust.gold import Gold
+from distrust.labels import LabelSpace
 from distrust.report.facts import Facts, Spending
 from distrust.report.text import plain
 from distrust.store import load_evidence, load_tensors, save_evidence, save_tensors
-from distrust.task import Task
 
 PLAIN = ("title", "method", "options", "recipe", "kinds", "history", "warnings", "simulated", "environment")
 ROOMS = {"pool": "evidence", "gold": "gold_evidence", "test": "test_evidence"}  # folder: field of Facts
 
 
 def save_facts(facts: Facts, folder: Path) -> None:
-    """Write what cannot be read again from the recipe's tables."""
+    """Write everything a report is made from. Columns of the items that no page shows stay behind."""
     for room, name in ROOMS.items():
         for number, one in enumerate(getattr(facts, name)):
             save_evidence(one, folder / room / str(number))
     tensors = {f"prediction.{name}": value for name, value in facts.predictions.items()}
-    if facts.targets is not None and facts.target_weight is not None:
-        tensors |= {"targets": facts.targets, "target_weight": facts.target_weight}
-    save_tensors(folder / "tensors.safetensors", tensors)
-    known = {name: getattr(facts, name) for name in PLAIN}
+    named = {"targets": facts.targets, "target_weight": facts.target_weight, "test_labels": facts.test_labels}
+    tensors |= {name: value for name, value in named.items() if value is not None}
+    known: dict[str, Any] = {name: getattr(facts, name) for name in PLAIN}
+    known["space"] = {"names": list(facts.space.names), "aliases": dict(facts.space.aliases)}
+    for name, items in (("pool", facts.pool), ("test", facts.test)):
+        known[name] = None if items is None else _plain_items(name, items, tensors)
+    if facts.gold is not None:
+        known["gold"] = {"ids": facts.gold.ids, "reserve": dict(facts.gold.reserve), "seed": facts.gold.seed}
+        tensors["gold_labels"] = facts.gold.labels
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
     known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
+    save_tensors(folder / "tensors.safetensors", tensors)
     write_json(folder / "facts.json", plain(known))
 
 
-def load_facts(folder: Path, task: Task) -> Facts:
-    """Facts from `save_facts`'s folder and the task they are about. Raises RunError where the run has not finished."""
+def load_facts(folder: Path) -> Facts:
+    """Facts from `save_facts`'s folder. Raises RunError where the run has not finished, or a file is damaged."""
     if not (folder / "facts.json").is_file():
         raise RunError(f"{folder.parent} holds no finished run; start it with `distrust run`.")
     known: dict[str, Any] = read_json(folder / "facts.json")
     tensors = load_tensors(folder / "tensors.safetensors")
     rooms = {name: _evidence(folder / room, known["evidence"][room]) for room, name in ROOMS.items()}
-    test = task.test
+    space = LabelSpace(tuple(known["space"]["names"]), known["space"]["aliases"])
+    gold = known.get("gold")
     return Facts(
         **{name: known[name] for name in PLAIN},
-        space=task.space,
-        pool=task.pool,
+        space=space,
+        pool=_items("pool", known["pool"], tensors),
         evidence=rooms["evidence"],
         gold_evidence=rooms["gold_evidence"],
         test_evidence=rooms["test_evidence"],
-        gold=task.gold if len(task.gold) else None,
+        gold=gold and Gold(tuple(gold["ids"]), tensors["gold_labels"], space, gold["reserve"], gold["seed"]),
         targets=tensors.get("targets"),
         target_weight=tensors.get("target_weight"),
-        test=None if test is None else test[0],
-        test_labels=None if test is None else test[1],
+        test=None if known["test"] is None else _items("test", known["test"], tensors),
+        test_labels=tensors.get("test_labels"),
         predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
         spending=[Spending(**one) for one in known["spending"]],
     )
+
+
+def _plain_items(name: str, items: Items, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    if isinstance(items.inputs, Tensor):
+        tensors[f"items.{name}"] = items.inputs
+        return {"ids": items.ids}
+    return {"ids": items.ids, "inputs": items.inputs}
+
+
+def _items(name: str, known: dict[str, Any], tensors: dict[str, Tensor]) -> Items:
+    if "inputs" not in known:
+        return Items(tuple(known["ids"]), tensors[f"items.{name}"])
+    return Items(tuple(known["ids"]), tuple(one if isinstance(one, str) else tuple(one) for one in known["inputs"]))
 
 
 def _evidence(folder: Path, count: int) -> list[Evidence]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distrust import trust
-from distrust.errors import DataError, nearest
+from distrust.errors import DataError, RunError, nearest
 from distrust.evidence import Evidence, stack
 from distrust.labels import LabelSpace
 from distrust.report.facts import Facts
@@ -36,7 +36,10 @@ def trace(facts: Facts, item: str, folder: Path) -> Iterator[str]:
         yield from _claimed(evidence, name, facts.kinds[evidence.source], support[number])
     if facts.targets is not None and facts.target_weight is not None:
         yield f"told to the student: {_said(facts.targets[row], facts.space)}; weight {float(facts.target_weight[row]):g}"
-    yield f"the student now says: {_said(_student(facts, row, folder), facts.space)}"
+    try:
+        yield f"the student now says: {_said(_student(facts, row, folder), facts.space)}"
+    except RunError as error:  # a bare torch module, which only the program that made it can load
+        yield f"the student cannot be asked here: {error}"
 
 
 def _row(facts: Facts, item: str) -> int:
