@@ -24,7 +24,7 @@ def test_a_run_from_recipe_to_report(distrust: Call, tmp_path: Path) -> None:
     assert code == 0 and out.rstrip().endswith(f"Report: {run / 'report.html'}")
     found = read_json(run / "metrics.json")
     assert " ".join(out.split("On the test items")[0].split()) == found["verdict"]
-    for name, one in (("student", found["test"]["student"]), ("gold_only", found["test"]["gold_only"])):
+    for name, one in (("student", found["test"]["student"]), ("gold-only", found["test"]["gold_only"])):
         shown = next(line for line in out.splitlines() if line.startswith(name))
         assert f"{100 * one['accuracy']['value']:.1f} %" in shown
     assert err.splitlines()[0].startswith("fit student: 10 of 10  loss ")
