@@ -41,7 +41,10 @@ class State:
         """Count a step and add its parts to the epoch's sums."""
         self.step += 1
         for name, value in parts.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            if name in self.sums:
+                self.sums[name].add_(value)
+            else:
+                self.sums[name] = value.clone()
             self.seen[name] = self.seen.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:

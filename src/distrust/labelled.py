@@ -76,7 +76,8 @@ class Labelled:
 
     def told(self) -> Labelled:
         """Only the items that tell something: a target or a gold label, and a weight above 0."""
-        return self.select((((self.targets.sum(-1) > 0) | (self.labels >= 0)) & (self.weight > 0)).nonzero().squeeze(-1))
+        tells = ((self.targets.sum(-1) > 0) | (self.labels >= 0)) & (self.weight > 0)
+        return self if bool(tells.all()) else self.select(tells.nonzero().squeeze(-1))
 
     @cached_property
     def key(self) -> str:

@@ -10,6 +10,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ class Side:
     name: str = "student"
     every: int = 1  # moves on every n-th step, and costs a forward alone on the others
     optimiser: Optimiser = field(init=False)
+    salt: int = field(init=False)  # tells its random numbers from another side's
 
     def __post_init__(self) -> None:
         rate = self.options.learning_rate or self.student.default_learning_rate
+        self.salt = zlib.crc32(self.name.encode())
         modules = nn.ModuleList([self.student.module, self.objective.modules])
         self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
@@ -182,22 +185,34 @@ def _look(
     with processes.precision():
         logits = {}
         for side, own in zip(sides, inputs, strict=True):
-            seed(*drawn, zlib.crc32(side.name.encode()))  # dropout depends on the step and the side, on nothing before
-            with torch.set_grad_enabled(side in moving):
+            seed(*drawn, side.salt)  # dropout depends on the step and the side, on nothing before
+            with nullcontext() if side in moving else torch.no_grad():
                 logits[side.name] = side.student.logits(processes.place(own))
         if len(sides) > 1:
             batch |= {f"{name}.logits": value.detach() for name, value in logits.items()}
         losses = [side.objective(logits[side.name], batch) for side in moving]
     for side, (loss, terms) in zip(moving, losses, strict=True):
         processes.backward(loss)
-        prefix = "" if side is sides[0] else f"{side.name}."
-        parts |= {prefix + name: value for name, value in {"loss": loss.detach(), **terms}.items()}
+        prefix = _prefix(sides, side)
+        for name, value in terms.items():
+            parts[prefix + name] = value
     return parts
+
+
+def _prefix(sides: Sequence[Side], side: Side) -> str:
+    """How a side's figures begin: the first one's are plain."""
+    return "" if side is sides[0] else f"{side.name}."
 
 
 def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
-    figures = state.means()
+    means = state.means()
+    figures: dict[str, float] = {}
+    for side in sides:  # the loss is linear in its terms: no step has to add them up for the record
+        start = _prefix(sides, side)
+        own = {name: means[start + name] for name in side.objective.terms if start + name in means}
+        figures |= {start + "loss": sum(side.objective.terms[name].weight * mean for name, mean in own.items())}
+        figures |= {start + name: mean for name, mean in own.items()}
     wild = next((value for value in figures.values() if not math.isfinite(value)), None)
     if wild is not None:
         raise RunError(

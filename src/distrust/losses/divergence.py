@@ -30,7 +30,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         )
         return flat.reshape(target.shape)
     _check(target, logits)
-    return -_times_log(target, logits.log_softmax(-1))
+    return _times_log(-target, logits.log_softmax(-1))  # the sign on the side that needs no gradient
 
 
 def forward_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0) -> Tensor:
