@@ -233,7 +233,7 @@ class Recipe(Strict):
     """A whole recipe."""
 
     data: Data
-    labels: list[str] | None = Field(None, description="the classes, in order; default: those of gold and teachers")
+    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
     gold: GoldRecipe | None = None
     teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
     student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
