@@ -202,3 +202,10 @@ def test_another_file_is_no_ledger(tmp_path: Path) -> None:
     assert (tmp_path / "l").read_text() == "id,text\n" * 1000
     (tmp_path / "l").unlink()
     Ledger(tmp_path / "l").close()  # the refusal let go of its lock
+
+
+def test_a_ledger_killed_before_it_had_its_tables_counts_as_nothing_bought(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").write_bytes(b"")
+    with Ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        assert ledger.totals("t") == {} and not ledger.accounts.settled
+    assert (tmp_path / "ledger.sqlite").read_bytes() == b""

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust import processes
+from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.processes import Processes, mix, seed
 from distrust.recipe import Train
 from distrust.run import default_objective
 from distrust.store import load_tensors
-from distrust.train import Side
+from distrust.train import Fit, Side, fit
 from tests import worlds
 from tests.test_train import trained
 
@@ -103,9 +104,9 @@ def test_a_whole_run_in_two_processes(tmp_path: Path) -> None:
         weights.append({path.parent.name.rpartition("-")[0]: load_tensors(path) for path in found})
         assert yaml.safe_load((tmp_path / name / "run" / "recipe.yaml").read_text())["train"]["num_train_epochs"] == 3
     assert weights[0].keys() == weights[1].keys() and len(weights[0]) == 2
-    for fit, tensors in weights[0].items():
+    for stage, tensors in weights[0].items():
         for key, value in tensors.items():
-            torch.testing.assert_close(weights[1][fit][key], value, rtol=1e-3, atol=1e-4, msg=f"{fit}: {key}")
+            torch.testing.assert_close(weights[1][stage][key], value, rtol=1e-3, atol=1e-4, msg=f"{stage}: {key}")
 
 
 def surroundings(monkeypatch: pytest.MonkeyPatch, rank: int, count: int, batch: int) -> Processes:
@@ -170,3 +171,11 @@ def test_a_seed_decides_what_is_drawn() -> None:
         drawn.append(torch.rand(3).tolist())
     assert drawn[0] == drawn[1] != drawn[2]
     assert json.dumps(drawn)
+
+
+def test_fsdp_is_refused_rather_than_trained_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    labelled = worlds.told()
+    side = Side(worlds.student(), default_objective(labelled), Train())
+    with pytest.raises(RunError, match="FSDP"):
+        fit([side], Fit("student", labelled, Train(), 0, tmp_path))

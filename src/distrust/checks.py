@@ -50,12 +50,12 @@ def installation() -> Iterator[Check]:
     yield Check("DISTRUST_DATA", True, "is set" if os.environ.get("DISTRUST_DATA") else "is not set; only tests look at it")
 
 
-def recipe(path: Path) -> Iterator[Check]:
+def recipe(path: Path, overrides: list[str] | None = None) -> Iterator[Check]:
     """Whether a recipe can run here: its words, its data, its folder, and each of its teachers."""
     from distrust.recipe_file import load_recipe
 
     try:
-        loaded = load_recipe(path)
+        loaded = load_recipe(path, overrides)
     except DistrustError as error:
         yield Check("recipe", False, str(error))
         return

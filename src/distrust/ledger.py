@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -102,6 +103,10 @@ class Ledger:
             if not path.is_file():
                 raise RunError(f"There is no ledger {path}; nothing was bought yet.")
             self._connection = connect(path, readonly=True)
+            if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'answers'"):  # killed before it had its tables
+                self._connection.close()
+                self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+                self._connection.executescript(SCHEMA)
         else:
             self._lock = lock(path)
             try:

@@ -44,7 +44,7 @@ class Processes:
     """The surroundings of a fit, entered for its length; the students' own modules are back afterwards.
 
     Raises:
-        RunError: several processes and an objective that is trained too: its gradients would not meet.
+        RunError: FSDP, or several processes and an objective that is trained too: its gradients would not meet.
     """
 
     def __init__(self, sides: Sequence[Side], options: Train) -> None:
@@ -55,6 +55,8 @@ class Processes:
             raise RunError(
                 "An objective with parts of its own is trained in one process; start it without `accelerate launch`."
             )
+        if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+            raise RunError("Sharded students (FSDP) cannot be trained yet; launch with --multi_gpu, or in one process.")
         if self.count > 1 or options.bf16:
             from accelerate import Accelerator
 

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from distrust.cli.running import SET
+
 
 def doctor(
     recipe: Annotated[Path | None, typer.Argument(help="also look at what this recipe needs", metavar="RECIPE")] = None,
+    set_: SET = None,
 ) -> None:
     """Say what is installed, which devices there are, and whether a recipe's data and teachers can be reached.
 
@@ -20,13 +23,13 @@ def doctor(
 
       distrust doctor
 
-      distrust doctor recipe.yaml
+      distrust doctor recipe.yaml --set output_dir=runs/other
     """
     from distrust import checks
     from distrust.secrets import show
 
     problems = 0
-    for check in chain(checks.installation(), checks.recipe(recipe) if recipe is not None else ()):
+    for check in chain(checks.installation(), checks.recipe(recipe, set_) if recipe is not None else ()):
         problems += not check.ok
         typer.echo(f"{'ok' if check.ok else 'PROBLEM':<8} {show(check.what, limit=40):<16} {show(check.said, limit=600)}")
     if problems:
