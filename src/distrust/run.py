@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
+from torch.nn import functional
 
 from distrust import checkpoint, train
 from distrust.data import Items
@@ -259,6 +261,9 @@ class Run:
             )
 
 
+torch_cross_entropy = partial(functional.cross_entropy, reduction="none")
+
+
 def default_objective(labelled: Labelled, temperature: float = 1.0) -> Objective:
     """T² times cross-entropy to the targets at temperature T, and cross-entropy to the gold labels at 1.
 
@@ -266,10 +271,13 @@ def default_objective(labelled: Labelled, temperature: float = 1.0) -> Objective
     Source: Hinton et al. 2015, section 2 (as a cross-entropy: the same gradient as the forward KL).
     """
 
+    # torch's own is a fifth of a small step faster, and NaN where a target of 0 meets a logit of -inf: only without zeros
+    to_target = cross_entropy if bool((labelled.targets == 0).any()) else torch_cross_entropy
+
     def to_targets(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         if temperature == 1.0:
-            return cross_entropy(logits, batch["targets"])
-        return temperature**2 * cross_entropy(logits / temperature, batch["targets"])
+            return to_target(logits, batch["targets"])
+        return temperature**2 * to_target(logits / temperature, batch["targets"])
 
     def to_gold(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         return cross_entropy(logits, batch["labels"])
