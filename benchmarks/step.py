@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Result
 from distrust.data import Items
+from distrust.distillation import default_objective
 from distrust.evidence import stack
 from distrust.labelled import from_targets
 from distrust.labels import LabelSpace
 from distrust.processes import mix
 from distrust.recipe import Train
-from distrust.run import default_objective
 from distrust.students.module import ModuleStudent
 from distrust.teachers.classifier import ModuleTeacher
 from distrust.train import Fit, Side, fit

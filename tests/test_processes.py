@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust import processes
+from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.processes import Processes, mix, seed
 from distrust.recipe import Train
-from distrust.run import default_objective
 from distrust.store import load_tensors
 from distrust.train import Fit, Side, fit
 from tests import worlds

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from distrust import checkpoint
+from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.labelled import Labelled, from_gold, from_targets
 from distrust.losses import cross_entropy, forward_kl
 from distrust.objective import Objective, Term
 from distrust.processes import mix
 from distrust.recipe import Train
-from distrust.run import default_objective
 from distrust.students import Student, answer
 from distrust.students.ngram import build
 from distrust.train import Fit, Side, fit

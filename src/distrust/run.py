@@ -11,17 +11,16 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from torch.nn import functional
 
 from distrust import checkpoint, train
 from distrust.data import Items
+from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.files import file_name, fingerprint, refusing, write_json
@@ -29,7 +28,7 @@ from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold
 from distrust.labels import LabelSpace
 from distrust.losses import cross_entropy
-from distrust.objective import Objective, Term
+from distrust.objective import Objective
 from distrust.processes import count, rank, wait
 from distrust.recipe import Train
 from distrust.store import load_evidence, save_evidence, save_tensors
@@ -259,31 +258,6 @@ class Run:
                 "train.early_stopping_patience needs something to validate on: give data.validation, or reserve gold "
                 "with gold.reserve: {stop: 20}."
             )
-
-
-torch_cross_entropy = partial(functional.cross_entropy, reduction="none")
-
-
-def default_objective(labelled: Labelled, temperature: float = 1.0) -> Objective:
-    """T² times cross-entropy to the targets at temperature T, and cross-entropy to the gold labels at 1.
-
-    A row without the one or the other gets no loss from it, and a training set without the one or the other no term.
-    Source: Hinton et al. 2015, section 2 (as a cross-entropy: the same gradient as the forward KL).
-    """
-
-    # torch's own is a fifth of a small step faster, and NaN where a target of 0 meets a logit of -inf: only without zeros
-    to_target = cross_entropy if bool((labelled.targets == 0).any()) else torch_cross_entropy
-
-    def to_targets(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        if temperature == 1.0:
-            return to_target(logits, batch["targets"])
-        return temperature**2 * to_target(logits / temperature, batch["targets"])
-
-    def to_gold(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        return cross_entropy(logits, batch["labels"])
-
-    terms = {"target": Term(to_targets)} if labelled.has_targets else {}
-    return Objective(terms | ({"gold": Term(to_gold)} if labelled.has_labels else {}))
 
 
 def surroundings() -> dict[str, Any]:

@@ -13,12 +13,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from distrust import combine
+from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evaluate import final_claims
 from distrust.evidence import Stacked, stack
 from distrust.labelled import from_targets
 from distrust.recipe import Strict
-from distrust.run import Run, default_objective
+from distrust.run import Run
 from distrust.students import Student
 
 
