@@ -161,15 +161,18 @@ def test_a_recorded_teacher_that_abstains_leaves_the_students_label(distrust: Ca
             assert (row["label"], row["by"]) == ((item["gpt_label"], "gpt") if usable else (mine, "student"))
 
 
-def test_items_whose_labels_the_teacher_was_told_are_named(
+def test_items_whose_labels_the_teacher_was_told_do_not_judge(
     distrust: Call, trained: Path, endpoint: Path, tmp_path: Path
 ) -> None:
     recipe = json.loads(endpoint.read_text()) | {"gold": {"label": "label"}}
     recipe["teachers"][0] |= {"few_shot": 4, "prompt": "{examples}{text}"}
     endpoint.write_text(json.dumps(recipe))
     call = ["evaluate", trained / "run/student", trained / "pool.csv", "--defer-below", 1, "--recipe", endpoint]
-    code, _, err = distrust(*call)
-    assert code == 0 and "4 of the items are examples in llm's prompt: it was told their labels." in err
+    code, _, err = distrust(*call, "--out", tmp_path / "m.json")
+    assert code == 0 and "4 items are examples in the teacher's prompt and are left out." in err
+    judged = sum(bool(item) for item in load_items(str(trained / "pool.csv")).columns["label"])
+    found = json.loads((tmp_path / "m.json").read_text())
+    assert found["items"] == judged - 4 and found["deferring"]["asked"] == judged - 4
 
 
 def test_a_student_that_is_sure_asks_nobody(

@@ -66,7 +66,7 @@ def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) 
     """Ask the teacher about the items (N,) of which the student's chances (N, C) are unsure."""
     from distrust.defer import defer
 
-    with _teacher(asked, items) as (teacher, options):
+    with _teacher(asked) as (teacher, options):
         spending = getattr(teacher, "spending", None)
         before = spending() if spending else None
         deferred = defer(items, space, chances, teacher.name, teacher.ask, asked.below)
@@ -79,24 +79,39 @@ def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) 
         return deferred, Cost(after.calls - before.calls, after.money - before.money if known else None, after.ended)
 
 
-@contextmanager
-def _teacher(asked: Deferral, items: Items) -> Iterator[tuple[Teacher, Recorded | Classifier | Endpoint]]:
-    """The teacher to ask, beside the ledger of the recipe's run, so that nothing is bought twice or beyond its budget."""
-    from distrust.build import build_teacher, few_shot, ledger, read_task
-    from distrust.cli.progress import Progress
+def unquoted(asked: Deferral, items: Items) -> list[int]:
+    """Rows of the items (N,) that the teacher's prompt does not quote: it was told the labels of the others.
+
+    Raises:
+        DataError: the prompt quotes every item, so that none is left to judge by.
+    """
+    from distrust.build import few_shot, read_task
+    from distrust.errors import DataError
     from distrust.recipe import Endpoint
     from distrust.recipe_file import load_recipe
-    from distrust.secrets import expand, show
+
+    recipe = load_recipe(asked.recipe)
+    options = _choose(recipe.teachers, asked)
+    if not isinstance(options, Endpoint) or not options.few_shot:
+        return list(range(len(items)))
+    quoted = {text for text, _ in few_shot(read_task(recipe), options.few_shot)}
+    rows = [row for row in range(len(items)) if items.text(row) not in quoted]
+    if not rows:
+        raise DataError(f"The prompt of {options.name} quotes every one of these items, so none is left to judge by.")
+    return rows
+
+
+@contextmanager
+def _teacher(asked: Deferral) -> Iterator[tuple[Teacher, Recorded | Classifier | Endpoint]]:
+    """The teacher to ask, beside the ledger of the recipe's run, so that nothing is bought twice or beyond its budget."""
+    from distrust.build import build_teacher, ledger, read_task
+    from distrust.cli.progress import Progress
+    from distrust.recipe_file import load_recipe
+    from distrust.secrets import expand
 
     recipe = load_recipe(asked.recipe)
     options = _choose(recipe.teachers, asked)
     task = read_task(recipe)
-    shots = few_shot(task, options.few_shot) if isinstance(options, Endpoint) else []
-    quoted = {text for text, _ in shots} & {items.text(row) for row in range(len(items))}
-    if quoted:
-        typer.echo(
-            f"{len(quoted)} of the items are examples in {show(options.name)}'s prompt: it was told their labels.", err=True
-        )
     with ledger(recipe, Path(expand(recipe.output_dir))) as book, Progress() as progress:
         yield build_teacher(options, task, book, recipe, progress.buying), options
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distrust.cli.deferring import BELOW, RECIPE, TEACHER, Cost, Deferral, ask_back, deferral, told
+from distrust.cli.deferring import BELOW, RECIPE, TEACHER, Cost, Deferral, ask_back, deferral, told, unquoted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,6 +102,8 @@ def evaluate(
         _keep(out, data)
     model = load_student(student)
     items, gold = _labelled(load_items(data, text=text, text_pair=text_pair, id=id, split=split), label, model.space, data)
+    if asked is not None:
+        items, gold = _judging(asked, items, gold)
     chances = answer(model, items).distribution()  # (N, C)
     figures = {name: vars(one) for name, one in score(chances, gold).items()}
     found: dict[str, Any] = {"items": len(items), "student": figures}
@@ -138,6 +140,14 @@ def _labelled(items: Items, label: str, space: LabelSpace, data: str) -> tuple[I
         strange = str(values[kept[int((gold == ABSTAIN).nonzero()[0])]])
         raise DataError(f"{data} has the label {strange!r}, no class of this student; {nearest(strange, space.names)}.")
     return items.select(kept), gold
+
+
+def _judging(asked: Deferral, items: Items, gold: Tensor) -> tuple[Items, Tensor]:
+    """The items, and gold (n,), that may judge the teacher: an item quoted in a prompt never does."""
+    rows = unquoted(asked, items)
+    if len(rows) < len(items):
+        typer.echo(f"{len(items) - len(rows)} items are examples in the teacher's prompt and are left out.", err=True)
+    return items.select(rows), gold[rows]
 
 
 def _deferring(deferred: Deferred, cost: Cost, asked: Deferral, gold: Tensor, chances: Tensor) -> dict[str, Any]:
