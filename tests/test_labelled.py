@@ -11,6 +11,7 @@ import torch
 from distrust.data import Items
 from distrust.errors import DataError
 from distrust.labelled import Labelled, from_gold, from_targets
+from tests import worlds
 
 ITEMS = Items(("a", "b", "c"), ("one", "two", "three"), {"extra": [1, 2, 3]})
 
@@ -86,3 +87,17 @@ def test_the_key_changes_with_everything_a_fit_reads_and_with_nothing_else() -> 
     ]
     assert len(set(keys)) == len(keys)
     assert make(items=Items(ITEMS.ids, ITEMS.inputs)).key == keys[0], "another column is not read"
+
+
+def test_what_else_is_told_of_an_item_goes_with_it_and_names_the_set() -> None:
+    items, labels = worlds.points(6)
+    more = torch.arange(12.0).reshape(6, 2)
+    told = replace(from_gold(items, labels, 3), extra={"more": more})
+    assert torch.equal(told.select([4, 1]).extra["more"], more[[4, 1]])
+    assert torch.equal((told.select([0, 1]) + told.select([5])).extra["more"], more[[0, 1, 5]])
+    keys = {told.key, from_gold(items, labels, 3).key, replace(told, extra={"more": more + 1}).key}
+    assert len(keys) == 3
+    with pytest.raises(DataError, match="the other"):
+        told.select([0]) + from_gold(items, labels, 3).select([1])
+    with pytest.raises(DataError, match="'more' has 2 rows for 6 items"):
+        replace(told, extra={"more": more[:2]})

@@ -16,6 +16,8 @@ from distrust.evidence import Evidence
 from distrust.files import read_json
 from distrust.gold import Gold
 from distrust.labelled import from_targets
+from distrust.losses import cross_entropy, forward_kl
+from distrust.objective import Batch, Objective, Term
 from distrust.recipe import Train
 from distrust.run import Run
 from distrust.store import load_tensors
@@ -117,6 +119,32 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_early_stopping_without_anything_to_validate_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"gold\.reserve"):
         make(tmp_path, options=Train(early_stopping_patience=1))
+
+
+def test_students_trained_together_start_apart_see_each_other_and_are_kept(tmp_path: Path) -> None:
+    seen: list[tuple[float, bool]] = []
+
+    def look(name: str, other: str) -> Objective:
+        def loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+            assert torch.equal(batch["targets"], told.targets[batch["row"]])
+            seen.append((float(batch["progress"]), torch.equal(logits, batch[f"{name}.logits"])))
+            return forward_kl(logits, batch[f"{other}.logits"]) + cross_entropy(logits, batch["targets"])
+
+        return Objective({"both": Term(loss)})
+
+    run = make(tmp_path)
+    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
+    objectives = {"left": look("left", "right"), "right": look("right", "left")}
+    left, right = run.fit_together(objectives, told, run.options)
+    assert seen[0] == (0.0, True) and seen[-1][0] == 0.75, "progress is the share of steps done"
+    assert left.key != right.key and run.fits["left"].history[0].keys() >= {"loss", "right.loss"}
+    weights = [{name: value.clone() for name, value in one.module.state_dict().items()} for one in (left, right)]
+    assert not torch.equal(weights[0]["0.weight"], weights[1]["0.weight"])
+    calls = len(seen)
+    again = run.fit_together(objectives, told, run.options)
+    assert len(seen) == calls, "a finished stage is read, not trained"
+    for student, kept in zip(again, weights, strict=True):
+        assert all(torch.equal(value, kept[name]) for name, value in student.module.state_dict().items())
 
 
 def _start(recipe: Path) -> subprocess.Popen[str]:

@@ -1,12 +1,13 @@
 """Items with what a student is told of them: the training set that trust makes.
 
-Knows targets, gold labels and weights by item. Does not know how they came about, or what a loss does with them.
+Knows targets, gold labels, weights and whatever else a method tells of an item. Does not know how they came about, or
+what a loss does with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -27,6 +28,7 @@ class Labelled:
         targets: (B, C) what trust made of the teachers' claims; a row of zeros tells nothing.
         labels: (B,) long gold classes, -1 where there is no gold.
         weight: (B,) how much each item counts; 0 leaves it out.
+        extra: more tensors (B, ...) by name, for the terms of a method's own objective.
 
     Raises:
         DataError: shapes that do not fit, or targets and weights that are negative or not finite.
@@ -36,6 +38,7 @@ class Labelled:
     targets: Tensor
     labels: Tensor
     weight: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.items) == len(self.targets) == len(self.labels) == len(self.weight):
@@ -43,6 +46,9 @@ class Labelled:
                 f"There are {len(self.items)} items, {len(self.targets)} targets, {len(self.labels)} labels and "
                 f"{len(self.weight)} weights; each item has one of each."
             )
+        for name, value in self.extra.items():
+            if len(value) != len(self.items):
+                raise DataError(f"{name!r} has {len(value)} rows for {len(self.items)} items; each item has one.")
         for name, value in (("target", self.targets), ("weight", self.weight)):
             if not bool((value.isfinite() & (value >= 0)).all()):
                 raise DataError(f"A {name} is negative or not finite; legal is any number from 0 on.")
@@ -51,18 +57,26 @@ class Labelled:
         return len(self.items)
 
     def __add__(self, other: Labelled) -> Labelled:
-        """Both training sets, in order. Raises DataError where they share an item."""
+        """Both training sets, in order. Raises DataError where they share an item, or tell different things of one."""
+        if self.extra.keys() != other.extra.keys():
+            raise DataError(f"One training set tells {sorted(self.extra)} of its items, the other {sorted(other.extra)}.")
         return Labelled(
             concatenate(self.items, other.items),
             torch.cat([self.targets, other.targets]),
             torch.cat([self.labels, other.labels]),
             torch.cat([self.weight, other.weight]),
+            {name: torch.cat([value, other.extra[name]]) for name, value in self.extra.items()},
         )
 
     def select(self, rows: Sequence[int] | Tensor) -> Labelled:
         """Some items by row, in the order given."""
         index = torch.as_tensor(rows, dtype=torch.long)
-        return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index])
+        extra = {name: value[index] for name, value in self.extra.items()}
+        return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index], extra)
+
+    def told_as(self, targets: Tensor) -> Labelled:
+        """The same items, told other targets (B, C)."""
+        return replace(self, targets=targets)
 
     @property
     def has_targets(self) -> bool:
@@ -82,7 +96,8 @@ class Labelled:
     @cached_property
     def key(self) -> str:
         """Fingerprint of everything a fit on this set depends on."""
-        return fingerprint(self.items.key, self.targets, self.labels, self.weight)
+        extra = [part for name in sorted(self.extra) for part in (name, self.extra[name])]
+        return fingerprint(self.items.key, self.targets, self.labels, self.weight, *extra)
 
 
 def from_targets(items: Items, targets: Tensor) -> Labelled:

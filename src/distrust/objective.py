@@ -32,9 +32,10 @@ class Objective:
         terms: by name, each mapping (logits, batch) to (*items,).
         modules: trainable parts of the terms (projections, adapters): optimised, saved and resumed with the student.
 
-    A batch may carry ``weight`` (*items): an item counts that much, 0 leaves it out exactly as if it were absent, and
-    ``count`` (): the number to divide by, when a step is larger than this batch (accumulation, several processes).
-    Without it the divisor is the sum of this batch's weights.
+    A batch of the loop carries what a training set tells (``targets``, ``labels``, its ``extra``), each item's ``row`` in it
+    and the fit's ``progress`` (), the share of steps done. It may carry ``weight`` (*items): an item counts that much, 0
+    leaves it out exactly as if it were absent, and ``count`` (): the number to divide by, when a step is larger than this
+    batch (accumulation, several processes). Without it the divisor is the sum of this batch's weights.
     """
 
     terms: Mapping[str, Term]

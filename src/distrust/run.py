@@ -29,7 +29,8 @@ from distrust.labelled import Labelled, from_gold
 from distrust.labels import LabelSpace
 from distrust.losses import cross_entropy
 from distrust.objective import Objective
-from distrust.processes import count, rank, wait
+from distrust.processes import count, mix, rank, wait
+from distrust.readings import Readings
 from distrust.recipe import Train
 from distrust.store import load_evidence, save_evidence, save_tensors
 from distrust.students import Student, answer
@@ -86,6 +87,7 @@ class Run:
         self.gold_items = gold_items if gold_items is not None else pool.select(pool.rows(self.gold.ids))
         self.new_student, self.options, self.seed = new_student, options or Train(), seed
         self.validation, self.progress = validation, progress
+        self._readings = Readings(self.pool, self.gold_items)
         self.fits: dict[str, Fitted] = {}
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
@@ -117,8 +119,7 @@ class Run:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again."""
         if not hasattr(source, "ask"):
             student, name = source, self._names.get(source.key, "student")
-            size = self.options.per_device_eval_batch_size
-            return self._answered(name, student.key, items, lambda: answer(student, items, size, name))
+            return self._answered(name, student.key, items, lambda: self._answer(student, items, name))
         teacher = cast(Teacher, source)
         if not teacher.keeps_answers:
             said = self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
@@ -146,34 +147,60 @@ class Run:
             seed: of initial weights and of batches; default the run's. Several scouts need several.
         """
         assert objective is None or options is not None, "an objective is known to the stage's key by its options"
-        seed = self.seed if seed is None else seed
-        student = self.new_student(seed)
-        for note in student.notes:
+        return self._fit({name: objective or default_objective(labelled)}, labelled, options, epochs, seed)[0]
+
+    def fit_together(
+        self, objectives: Mapping[str, Objective], labelled: Labelled, options: BaseModel, epochs: int | None = None
+    ) -> list[Student]:
+        """New students of different initial weights, trained in one loop on the same batches: one per objective, by name.
+
+        Each finds the others' logits in its batch, detached, as `NAME.logits`. The first is judged by validation.
+        """
+        return self._fit(objectives, labelled, options, epochs, None)
+
+    def _fit(
+        self,
+        objectives: Mapping[str, Objective],
+        labelled: Labelled,
+        options: BaseModel | None,
+        epochs: int | None,
+        seed: int | None,
+    ) -> list[Student]:
+        first = next(iter(objectives))
+        start = self.seed if seed is None else seed
+        students = [self.new_student(start if not turn else mix(start, turn)) for turn in range(len(objectives))]
+        for note in students[0].notes:
             self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
         said = {} if options is None else options.model_dump()
         validation = self._validation()
         judged = "" if validation is None else fingerprint(validation[0].key, validation[1])
-        key = fingerprint("fit", student.key, labelled.key, loop.model_dump(exclude=INERT), said, seed, judged, count())
-        history: list[dict[str, Any]] = []
+        who = [student.key for student in students]
+        key = fingerprint("fit", *who, labelled.key, loop.model_dump(exclude=INERT), said, start, judged, count())
 
         def build(folder: Path) -> None:
-            task = train.Fit(name, labelled, loop, seed, folder, self._validator(validation), self.progress)
-            side = train.Side(student, objective or default_objective(labelled), loop)
-            history.extend(train.fit([side], task))
+            task = train.Fit(
+                first, labelled, loop, start, folder, self._validator(validation), self.progress, self._readings.of
+            )
+            pairs = zip(students, objectives.items(), strict=True)
+            sides = [train.Side(student, objective, loop, name) for student, (name, objective) in pairs]
+            history = train.fit(sides, task)
             if rank() == 0:
-                save_tensors(folder / "weights.safetensors", student.module.state_dict())
-                if len(side.objective.modules):
-                    save_tensors(folder / "objective.safetensors", side.objective.modules.state_dict())
+                for side in sides:
+                    save_tensors(folder / _weights(side.name, first), side.student.module.state_dict())
+                    if len(side.objective.modules):
+                        own = side.objective.modules.state_dict()
+                        save_tensors(folder / f"objective-{file_name(side.name)}.safetensors", own)
                 write_json(folder / "history.json", history)
                 (folder / checkpoint.FILE).unlink(missing_ok=True)
 
-        folder = self.stage(f"fit-{name}", key, build, everywhere=True)
-        checkpoint.load_weights(folder / "weights.safetensors", student.module)
-        student.key = key
-        self._names[key] = name
-        self.fits[name] = Fitted(labelled, train.read_history(folder))
-        return student
+        folder = self.stage(f"fit-{first}", key, build, everywhere=True)
+        for name, student in zip(objectives, students, strict=True):
+            checkpoint.load_weights(folder / _weights(name, first), student.module)
+            student.key = key if name == first else fingerprint(key, name)
+            self._names[student.key] = name
+        self.fits[first] = Fitted(labelled, train.read_history(folder))
+        return students
 
     def with_gold(self, labelled: Labelled, weight: float) -> Labelled:
         """A training set of the pool, its gold items told by gold instead; gold outside the pool joins at the end.
@@ -211,6 +238,10 @@ class Run:
         wait()
         return folder
 
+    def _answer(self, student: Student, items: Items, name: str) -> Evidence:
+        size = self.options.per_device_eval_batch_size
+        return answer(student, items, size, name, self._readings.of(student, items))
+
     def _answered(self, name: str, key: str, items: Items, ask: Callable[[], Evidence]) -> Evidence:
         """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
         folder = self.stage(f"ask-{name}", fingerprint("ask", name, key, items.key), lambda here: save_evidence(ask(), here))
@@ -246,7 +277,7 @@ class Run:
         items, labels = validation
 
         def nll(student: Student) -> float:
-            logits = answer(student, items, self.options.per_device_eval_batch_size).logits
+            logits = self._answer(student, items, "student").logits
             assert logits is not None
             return float(cross_entropy(logits.dense(), labels).mean())
 
@@ -258,6 +289,11 @@ class Run:
                 "train.early_stopping_patience needs something to validate on: give data.validation, or reserve gold "
                 "with gold.reserve: {stop: 20}."
             )
+
+
+def _weights(name: str, first: str) -> str:
+    """File of a trained student's weights in its stage."""
+    return "weights.safetensors" if name == first else f"weights-{file_name(name)}.safetensors"
 
 
 def surroundings() -> dict[str, Any]:

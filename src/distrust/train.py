@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from distrust import checkpoint
+from distrust.data import Items
 from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.labelled import Labelled
@@ -63,7 +64,7 @@ class Rows:
     def __init__(self, encoded: Sequence[Encoded], labelled: Labelled) -> None:
         self.encoded = encoded
         self.weight = labelled.weight
-        self.told: Batch = {}
+        self.told: Batch = dict(labelled.extra)
         if labelled.has_targets:
             self.told["targets"] = labelled.targets
         if labelled.has_labels:
@@ -75,8 +76,9 @@ class Rows:
         return len(self.weight)
 
     def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
-        """Rows (n,) long to each side's inputs and what is told: targets (n, C), labels (n,), weight (n,)."""
-        return [one.batch(rows) for one in self.encoded], {name: value[rows] for name, value in self.told.items()}
+        """Rows (n,) long to each side's inputs and what is told: targets (n, C), labels (n,), weight (n,), row (n,)."""
+        told = {name: value[rows] for name, value in self.told.items()}
+        return [one.batch(rows) for one in self.encoded], told | {"row": rows}
 
     def count(self, rows: Tensor) -> Tensor:
         """What rows (n,) count together, in the measure of `take`'s weights."""
@@ -94,6 +96,7 @@ class Fit:
     folder: Path
     validate: Callable[[Student], float] | None = None  # lower is better
     progress: Progress | None = None
+    encode: Callable[[Student, Items], Encoded] | None = None  # default: the student's own `encode`
 
 
 def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
@@ -112,7 +115,8 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
     told = task.labelled.told()
     if not len(told):
         raise RunError(f"There is nothing to train {task.name} on: no item has a target or a gold label.")
-    rows = Rows([side.student.encode(told.items) for side in sides], told)
+    encode = task.encode or (lambda student, items: student.encode(items))
+    rows = Rows([encode(side.student, told.items) for side in sides], told)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(sides, task.options) as processes:
         state = checkpoint.resume(task.folder, sides)
         while state.epoch < task.options.num_train_epochs and not state.stopped:
@@ -160,7 +164,7 @@ def _step(
     count = processes.total(rows.count(chosen)) if len(batches) > 1 or processes.count > 1 else None
     for number, micro in enumerate(batches):
         drawn = (start, step, processes.rank, number)
-        for name, value in _look(sides, moving, rows, micro, count, drawn, processes).items():
+        for name, value in _look(sides, moving, rows, micro, count, step / total, drawn, processes).items():
             parts[name] = parts[name] + value if name in parts else value
     for side in moving:
         side.optimiser.step(_rate(step, total, side.options))
@@ -173,11 +177,13 @@ def _look(
     rows: Rows,
     micro: Tensor,
     count: Tensor | None,
+    progress: float,
     drawn: tuple[int, ...],
     processes: Processes,
 ) -> dict[str, Tensor]:
     """Every side's logits on a micro-batch (n,), and the gradients of those that move; returns the parts of their losses."""
     inputs, batch = rows.take(micro)
+    batch["progress"] = torch.tensor(progress)
     batch = processes.place(batch)
     if count is not None:
         batch["count"] = count

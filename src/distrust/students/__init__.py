@@ -5,6 +5,7 @@ A student knows its model and how its users load it. It does not know teachers, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,14 +28,31 @@ class Encoded(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of encoded items, as if they were all there is."""
+
+    whole: Encoded
+    rows: Tensor  # (n,) long
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """Model inputs of some rows (n,) long, counted in the chosen ones."""
+        return self.whole.batch(self.rows[rows])
+
+
 class Student(Protocol):
     """A model over one label space.
 
     `key` names what it is before training (kind, options, label space, initial weights' seed): with the training set
-    and the training options it names what it is after.
+    and the training options it names what it is after. `reads` names how it turns items into inputs: students of the same
+    `reads` share tokenised items.
     """
 
     key: str
+    reads: str
     space: LabelSpace
     module: nn.Module
     default_learning_rate: float
@@ -53,12 +71,16 @@ class Student(Protocol):
         ...
 
 
-def answer(student: Student, items: Items, batch_size: int = 256, name: str = "student") -> Evidence:
+def answer(
+    student: Student, items: Items, batch_size: int = 256, name: str = "student", encoded: Encoded | None = None
+) -> Evidence:
     """A student's answers are evidence too: claims and logits on some items, free of charge.
 
-    Asked in eval mode and without gradient; every module's mode is as before afterwards.
+    Asked in eval mode and without gradient; every module's mode is as before afterwards. `encoded` are the items as this
+    student reads them, where somebody has tokenised them already.
     """
-    encoded, device = student.encode(items), modules.device_of(student.module)
+    encoded = student.encode(items) if encoded is None else encoded
+    device = modules.device_of(student.module)
     with modules.frozen(student.module):
         parts = [
             student.logits({key: value.to(device) for key, value in encoded.batch(rows).items()}).float().cpu()

@@ -61,6 +61,7 @@ class ModuleStudent:
         self.module = module
         self.space = space
         self.key = fingerprint("module", space.names, key or weights_key(module))
+        self.reads = "inputs" if inputs is None else self.key  # a function's code has no name of its own
         self.default_learning_rate = default_learning_rate
         self.notes: tuple[str, ...] = ()
         self._inputs = inputs

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
+COUNTED = {"buckets", "words", "characters"}  # the options that decide which n-grams a text has
+
+
 class Bag(nn.Module):
     """Embedding bag and head: weighted n-gram ids to logits.
 
@@ -78,6 +81,7 @@ class Ngram:
 
     def __init__(self, options: NgramStudent, space: LabelSpace, module: Bag, key: str) -> None:
         self.options, self.space, self.key = options, space, key
+        self.reads = fingerprint("ngram", options.model_dump(include=COUNTED), module.idf)
         self.module: nn.Module = module
         self.idf = module.idf.numpy()  # (buckets,)
         self.row_of = np.cumsum(self.idf > 0) - 1  # (buckets,) row in the bag of each kept n-gram

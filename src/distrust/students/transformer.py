@@ -45,6 +45,7 @@ class TransformerStudent:
     """
 
     key: str
+    reads: str
     space: LabelSpace
     module: nn.Module
     default_learning_rate: float
@@ -133,8 +134,12 @@ def _student(
     model.config.problem_type = "single_label_classification"  # or its users' pipelines would show sigmoids, not softmax
     pair(model, tokenizer)
     own = key or fingerprint("transformer", space.names, weights_key(model), tokenizer_key(tokenizer), max_length, freeze)
-    encoder = FrozenEncoder(model, tokenizer) if freeze else None
-    return TransformerStudent(own, space, model, rate, notes, tokenizer, max_length, encoder)
+    reads = fingerprint(tokenizer_key(tokenizer), max_length, sorted(accepted_inputs(model)))
+    encoder = None
+    if freeze:
+        reads = fingerprint(reads, weights_key(getattr(model, model.base_model_prefix)))
+        encoder = FrozenEncoder(model, tokenizer)
+    return TransformerStudent(own, reads, space, model, rate, notes, tokenizer, max_length, encoder)
 
 
 def _from_scratch(options: recipe.TransformerStudent, space: LabelSpace, seed: int, pool: Items) -> TransformerStudent:
