@@ -21,7 +21,8 @@ from torch import Tensor
 from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
 
-Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, or a tensor (B, ...)
+Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, conversations, or a tensor (B, ...)
+Turns = tuple[tuple[str, str], ...]  # a conversation: (role, content) in order
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
 
 
@@ -31,7 +32,7 @@ class Items:
 
     Args:
         ids: (B,) unique.
-        inputs: B texts, B text pairs, or a tensor (B, ...) for any torch module.
+        inputs: B texts, B text pairs, B conversations (`Turns`), or a tensor (B, ...) for any torch module.
         columns: other columns by name, B values each.
 
     Raises:
@@ -284,4 +285,4 @@ def _texts(table: dict[str, list[Any]], name: str, path: str) -> list[str]:
 
 
 def _join(one: Any) -> str:
-    return one if isinstance(one, str) else "\n".join(one)
+    return one if isinstance(one, str) else "\n".join(part if isinstance(part, str) else ": ".join(part) for part in one)

@@ -52,6 +52,19 @@ def load_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
+    return _load(AutoModelForSequenceClassification, "classifier", where, revision, trust_remote_code, options)
+
+
+def load_causal(where: str, *, revision: str | None = None, trust_remote_code: bool = False) -> tuple[Any, dict[str, Any]]:
+    """A causal language model in float32 and what transformers says about loading it. Raises as `load_classifier` does."""
+    from transformers import AutoModelForCausalLM
+
+    return _load(AutoModelForCausalLM, "causal language model", where, revision, trust_remote_code, {})
+
+
+def _load(
+    kind: Any, part: str, where: str, revision: str | None, trust_remote_code: bool, options: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
     folder = check_folder(where)
     if folder is not None and (folder / "adapter_config.json").is_file():
         raise DataError(f"{where} is an adapter; name its base under `model` and this folder under `adapter`.")
@@ -61,8 +74,8 @@ def load_classifier(
             f"{where} holds no *.safetensors weights (it has {found}); pickled weights can run code and are refused, "
             "so save it again with `save_pretrained`."
         )
-    with _loading(where):
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+    with _loading(where, part):
+        model, report = kind.from_pretrained(
             folder or where,
             revision=revision or "main",
             trust_remote_code=trust_remote_code,

@@ -159,6 +159,28 @@ class Endpoint(Strict):
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
 
 
+class Answer(Strict):
+    """From an open answer's text to what it claims, so that two answers can be the same."""
+
+    kind: Literal["text", "short", "number", "choice", "yes_no", "regex"] = Field(
+        "text",
+        description="`text`: all of it; `short`: its first line; `number`: the last one; `choice`: a letter A, B, ...; "
+        "`yes_no`; `regex`",
+    )
+    after: str | None = Field(None, description="read only what follows the last occurrence of this")
+    pattern: str | None = Field(None, description="for `regex`: its first group, or whole match, is the answer")
+
+    @model_validator(mode="after")
+    def _pattern_is_one(self) -> Answer:
+        if (self.kind == "regex") != (self.pattern is not None):
+            raise ValueError("`kind: regex` and a `pattern` come together")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+        return self
+
+
 class NgramStudent(Strict):
     """Hashed word and character n-grams in an embedding bag; needs no download."""
 
@@ -197,6 +219,30 @@ class TransformerStudent(Strict):
     def _one_origin(self) -> TransformerStudent:
         if (self.model is None) == (self.config is None):
             raise ValueError("give either `model` (pretrained) or `config` (from scratch)")
+        return self
+
+
+class CausalStudent(Strict):
+    """A transformers causal language model: pretrained, or from scratch by a config; for generation."""
+
+    kind: Literal["causal"]
+    model: str | None = Field(None, description="folder or hub id of pretrained weights")
+    config: dict[str, Any] | None = Field(
+        None, description="from scratch: a transformers config with its `model_type`; a tokenizer is trained on the pool"
+    )
+    tokenizer: str | None = Field(None, description="folder or hub id; default: the model's own")
+    vocabulary: int = Field(2000, gt=0, description="size of a tokenizer trained on the pool's prompts")
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
+    template: str = Field("{prompt}\n", description="what is read of a prompt, where the tokenizer has no chat template")
+    max_prompt_length: int = Field(256, gt=0, description="tokens kept of a prompt: its last ones")
+    max_completion_length: int = Field(64, gt=0, description="tokens learned, and written, of a completion")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> CausalStudent:
+        if (self.model is None) == (self.config is None):
+            raise ValueError("give either `model` (pretrained) or `config` (from scratch)")
+        if self.template.count("{prompt}") != 1:
+            raise ValueError("`template` names {prompt} once")
         return self
 
 

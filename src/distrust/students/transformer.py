@@ -5,7 +5,7 @@ Knows how one is made, read into and saved for `from_pretrained`. Knows nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distrust import recipe
 from distrust.data import Items
-from distrust.errors import DataError, RecipeError, nearest
+from distrust.errors import DataError, RecipeError
 from distrust.files import fingerprint, write_json
 from distrust.labels import LabelSpace
 from distrust.modules import seeded, weights_key
@@ -28,10 +28,11 @@ from distrust.pretrained import (
     tokenise,
     tokenizer_key,
 )
-from distrust.secrets import expand, show
+from distrust.secrets import expand
 from distrust.students.frozen import FrozenEncoder
 from distrust.students.module import Rows
 from distrust.students.saving import ABOUT, publishing, read_about
+from distrust.students.scratch import check_config, make_config, make_model
 from distrust.students.vocabulary import train_tokenizer
 
 RATES = {"head": 1e-3, "scratch": 5e-4, "pretrained": 5e-5}  # learning rates that each kind of start wants
@@ -53,11 +54,14 @@ class TransformerStudent:
     tokenizer: Any
     max_length: int
     encoder: FrozenEncoder | None
+    accepted: frozenset[str] = field(init=False)  # seen before a fit: what wraps the module may take anything
+
+    def __post_init__(self) -> None:
+        self.accepted = accepted_inputs(self.module if self.encoder is None else self.encoder.model)
 
     def encode(self, items: Items) -> Tokenised | Rows:
         """Tokenise items once, cut to `max_length`; with a frozen encoder, run it once too. DataError for tensors."""
-        model: nn.Module = self.module if self.encoder is None else self.encoder.model
-        tokens = tokenise(self.tokenizer, items, self.max_length, accepted_inputs(model), "The student")
+        tokens = tokenise(self.tokenizer, items, self.max_length, self.accepted, "The student")
         return tokens if self.encoder is None else Rows("inputs_embeds", self.encoder.features(tokens))
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -144,58 +148,23 @@ def _student(
 
 def _from_scratch(options: recipe.TransformerStudent, space: LabelSpace, seed: int, pool: Items) -> TransformerStudent:
     from transformers import AutoModelForSequenceClassification
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as KINDS
 
     if options.freeze_encoder:
         raise RecipeError("A frozen encoder needs trained weights; give the student a `model`, or leave out freeze_encoder.")
     raw = dict(options.config or {})
-    kind = _check_config(raw)
+    kind = check_config(raw, KINDS, "sequence classifier")
     tokenizer = _given_tokenizer(options) or train_tokenizer(pool, kind, options.vocabulary)
-    config = _config(kind, raw, tokenizer, space)
-    try:
-        with seeded(seed), quiet():
-            model = AutoModelForSequenceClassification.from_config(config)
-    except Exception as error:  # each model checks its sizes in its own way
-        raise RecipeError(f"The student's config makes no {kind}: {show(str(error))}.") from error
+    config = make_config(kind, raw, tokenizer, _names(space))
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = tokenizer.pad_token_id
+    model = make_model(AutoModelForSequenceClassification.from_config, config, seed)
     limit = _max_length(options, model, tokenizer)
     return _student(model, tokenizer, space, limit, False, RATES["scratch"], ())
 
 
 def _given_tokenizer(options: recipe.TransformerStudent) -> Any | None:
     return load_tokenizer(expand(options.tokenizer)) if options.tokenizer else None
-
-
-def _check_config(raw: dict[str, Any]) -> str:
-    """Take `model_type` out of a config and refuse keys that the model would silently ignore."""
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as KINDS
-
-    kind = raw.pop("model_type", None)
-    if kind not in KINDS:
-        say = "lacks its `model_type`" if kind is None else f"has the model_type {kind!r}, no sequence classifier"
-        raise RecipeError(f"The student's config {say}; {nearest(str(kind), KINDS)}.")
-    blank = AutoConfig.for_model(kind)
-    legal = (set(blank.to_dict()) | set(blank.attribute_map)) - {"id2label", "label2id", "num_labels", "model_type"}
-    for key in raw:
-        if key not in legal:
-            raise RecipeError(f"The student's config has an unknown key {key!r}; {nearest(key, sorted(legal))}.")
-    return str(kind)
-
-
-def _config(kind: str, raw: dict[str, Any], tokenizer: Any, space: LabelSpace) -> Any:
-    from transformers import AutoConfig
-
-    size = raw.setdefault("vocab_size", len(tokenizer))
-    if size < len(tokenizer):
-        raise RecipeError(f"The student's config has a vocab_size of {size} but its tokenizer has {len(tokenizer)} tokens.")
-    roles = ("pad", "bos", "eos", "cls", "sep", "mask")
-    tokens = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in roles}
-    try:
-        config = AutoConfig.for_model(kind, **{**tokens, **raw, **_names(space)})
-    except Exception as error:
-        raise RecipeError(f"The student's config makes no {kind}: {show(str(error))}.") from error
-    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = tokenizer.pad_token_id
-    return config
 
 
 def _names(space: LabelSpace) -> dict[str, Any]:

@@ -114,11 +114,22 @@ def read_choice(text: str, classes: int) -> Reading:
 
 def read_number(text: str, values: dict[Decimal | None, int]) -> Reading:
     """The last number in the text ("1,200" is 1200, "3.0" is 3), as worked answers end on theirs."""
-    numbers = _NUMBER.findall(text)
-    if not numbers:
+    number = last_number(text)
+    if number is None:
         return ABSTAIN, NOT_PARSED
-    index = values.get(_decimal(numbers[-1]), ABSTAIN)
+    index = values.get(_decimal(number), ABSTAIN)
     return (index, "") if index != ABSTAIN else (ABSTAIN, OUTSIDE)
+
+
+def last_number(text: str) -> str | None:
+    """The last number in a text, in one spelling ("1,200.0" is "1200"); None where there is none."""
+    numbers = _NUMBER.findall(text)
+    value = _decimal(numbers[-1]) if numbers else None
+    if value is None:
+        return None
+    spelt = f"{value:f}"
+    spelt = spelt.rstrip("0").rstrip(".") if "." in spelt else spelt
+    return "0" if spelt in ("-0", "") else spelt
 
 
 def read_pattern(text: str, pattern: re.Pattern[str], space: LabelSpace) -> Reading:

@@ -1,0 +1,159 @@
+"""Causal language models as students: pretrained, or from scratch with a tokenizer trained on the pool's prompts.
+
+Knows how one is made, read into and saved for `from_pretrained`. Knows nothing of teachers, losses, sampling or the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust import recipe
+from distrust.answers import Answers
+from distrust.data import Items
+from distrust.errors import DataError, RecipeError
+from distrust.files import fingerprint, write_json
+from distrust.modules import frozen, weights_key
+from distrust.pretrained import accepted_inputs, load_causal, load_tokenizer, pair, quiet, token_limit
+from distrust.secrets import expand
+from distrust.students.completions import Exchanges, Prompts, Reader
+from distrust.students.saving import ABOUT, publishing, read_about
+from distrust.students.scratch import check_config, make_config, make_model
+from distrust.students.vocabulary import train_writer
+
+RATES = {"scratch": 1e-3, "pretrained": 5e-5}  # learning rates that each kind of start wants
+
+
+@dataclass
+class CausalStudent:
+    """A causal language model; made by `build` or `load`. `students.sampling.generate` makes it write."""
+
+    key: str
+    reads: str
+    space: Answers
+    module: nn.Module
+    default_learning_rate: float
+    notes: tuple[str, ...]
+    reader: Reader
+
+    def encode(self, items: Items) -> Prompts:
+        """Tokenise prompts once. Raises DataError for tensors."""
+        return self.reader.prompts(items)
+
+    def encode_told(self, items: Items, completions: Sequence[str]) -> Exchanges:
+        """Tokenise prompts and the completion to be learned of each, once. Raises DataError for tensors."""
+        return self.reader.exchanges(items, completions)
+
+    def logits(self, inputs: dict[str, Tensor]) -> Tensor:
+        """A batch of `Exchanges` to the logits of its labels, (n, T, V); the head is run for no other position."""
+        inputs = dict(inputs)
+        asked = inputs.pop("labels").shape[-1]
+        accepted = accepted_inputs(self.module)
+        keep = {"logits_to_keep": asked} if "logits_to_keep" in accepted else {}
+        known = {name: value for name, value in inputs.items() if name in accepted}
+        logits: Tensor = self.module(**known, **keep, use_cache=False).logits
+        return logits[:, logits.shape[1] - asked :]
+
+    def save(self, folder: Path) -> None:
+        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load."""
+        reader = self.reader
+        about = {
+            "kind": "causal",
+            "key": self.key,
+            "answer": self.space.how.model_dump(),
+            "template": reader.template,
+            "max_prompt_length": reader.max_prompt_length,
+            "max_completion_length": reader.max_completion_length,
+            "default_learning_rate": self.default_learning_rate,
+        }
+        with publishing(folder) as draft, quiet():
+            self.module.save_pretrained(draft)  # type: ignore[operator]
+            reader.tokenizer.save_pretrained(draft)
+            write_json(draft / ABOUT, about)
+
+
+def build(options: recipe.CausalStudent, space: Answers, seed: int, pool: Items) -> CausalStudent:
+    """A student before training.
+
+    Args:
+        options: the recipe's part.
+        space: how its answers are read.
+        seed: of the weights that are not loaded; the global random state is left alone.
+        pool: its prompts make the tokenizer of a model from scratch; no completion is read, which might be hidden.
+
+    Raises:
+        DataError: a checkpoint or tokenizer that cannot be loaded, or that lacks weights or an end token.
+        RecipeError: a config that makes no model, or lengths beyond what the model can read.
+    """
+    given = load_tokenizer(expand(options.tokenizer)) if options.tokenizer else None
+    if options.config is not None:
+        model, tokenizer = _from_scratch(options, seed, pool, given)
+        return _student(model, tokenizer, space, options, "scratch")
+    where = expand(options.model or "")
+    model, report = load_causal(where, revision=options.revision)
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise DataError(f"{where} lacks {len(missing)} weights, {missing[0]} first; it is no causal language model.")
+    tokenizer = given or load_tokenizer(where, revision=options.revision)
+    return _student(model, tokenizer, space, options, "pretrained")
+
+
+def load(folder: Path) -> CausalStudent:
+    """A saved student. Raises DataError where `folder` holds none."""
+    about = read_about(folder, "causal")
+    model, _ = load_causal(str(folder))
+    tokenizer = load_tokenizer(str(folder))
+    reader = Reader(tokenizer, about["template"], about["max_prompt_length"], about["max_completion_length"])
+    pair(model, tokenizer)
+    space = Answers(recipe.Answer(**about["answer"]))
+    return CausalStudent(about["key"], reader.key, space, model, about["default_learning_rate"], (), reader)
+
+
+def _student(model: Any, tokenizer: Any, space: Answers, options: recipe.CausalStudent, start: str) -> CausalStudent:
+    if tokenizer.eos_token_id is None:
+        raise DataError("The student's tokenizer has no end token (eos_token), so its texts could not end; add one to it.")
+    pair(model, tokenizer)
+    _check_causal(model)
+    reader = Reader(tokenizer, options.template, *_lengths(options, model, tokenizer))
+    key = fingerprint("causal", weights_key(model), reader.key, space.how.model_dump())
+    return CausalStudent(key, reader.key, space, model, RATES[start], (), reader)
+
+
+def _from_scratch(options: recipe.CausalStudent, seed: int, pool: Items, given: Any | None) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KINDS
+
+    raw = dict(options.config or {})
+    kind = check_config(raw, KINDS, "causal language model")
+    prompts = [options.template.replace("{prompt}", pool.text(row)) for row in range(len(pool))]
+    tokenizer = given or train_writer(prompts, kind, options.vocabulary)
+    config = make_config(kind, raw, tokenizer, {})
+    return make_model(AutoModelForCausalLM.from_config, config, seed), tokenizer
+
+
+def _check_causal(model: Any) -> None:
+    """Refuse a model that sees what comes after: a BERT, for instance, whose config does not say `is_decoder`."""
+    with quiet(), frozen(model):
+        first, second = model(input_ids=torch.tensor([[0, 1], [0, 2]])).logits[:, 0]  # (V,) twice
+    if not torch.allclose(first, second, atol=1e-4):
+        kind = model.config.model_type
+        raise RecipeError(f"The student, a {kind}, sees what comes after a token; set is_decoder: true in its config.")
+
+
+def _lengths(options: recipe.CausalStudent, model: Any, tokenizer: Any) -> tuple[int, int]:
+    """Tokens of a prompt and of a completion that the model has positions for."""
+    prompt, completion = options.max_prompt_length, options.max_completion_length
+    limit = token_limit(model, tokenizer)
+    if limit is None or prompt + completion <= limit:
+        return prompt, completion
+    if "max_prompt_length" in options.model_fields_set or completion >= limit:
+        raise RecipeError(
+            f"The student reads at most {limit} tokens; max_prompt_length {prompt} and max_completion_length {completion} "
+            "together are more."
+        )
+    return limit - completion, completion

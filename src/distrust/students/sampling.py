@@ -1,0 +1,194 @@
+"""What a causal student writes: one prefill of each prompt, shared by its samples, then a token at a time.
+
+Knows prompts, caches and random numbers keyed by item and sample. Knows nothing of what a text claims.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distrust.data import Items
+from distrust.errors import DataError
+from distrust.modules import device_of, frozen
+from distrust.pretrained import accepted_inputs
+from distrust.students.causal import CausalStudent
+
+LOW = 0xFFFFFFFF  # 32 bits of an int64, in which products may wrap
+GOLDEN = 0x9E3779B1  # spreads neighbouring numbers apart
+
+
+@dataclass(frozen=True)
+class Written:
+    """Texts of a student."""
+
+    texts: list[list[str]]  # B lists of S
+    ended: Tensor  # (S, B) bool: it came to its end, and was not cut at `max_new_tokens`
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    temperature: float
+    top_p: float
+    ends: Tensor  # (E,) long ids that end a text
+
+
+def generate(
+    student: CausalStudent,
+    items: Items,
+    *,
+    samples: int = 1,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    max_new_tokens: int | None = None,
+    seed: int = 0,
+    rows: int = 256,
+) -> Written:
+    """Let a student complete prompts, in eval mode, without gradient, leaving modes and global random state alone.
+
+    Args:
+        student, items: who writes, and B prompts.
+        samples: S texts an item; greedy ones are all alike, and written once.
+        temperature: of sampling; 0 is greedy.
+        top_p: sample among the likeliest tokens that together have this probability.
+        max_new_tokens: longest text, its end token included; default: what the student learned to write.
+        seed: of sampling. A sample's random numbers depend on it, on the item's id and on the sample's number alone, so
+            that its text does not depend on the batch it is written in (up to rounding between two equally likely tokens).
+        rows: texts written at once.
+
+    Raises:
+        DataError: numbers out of range, or tensor items.
+    """
+    limit = student.reader.max_completion_length if max_new_tokens is None else max_new_tokens
+    _check(samples, temperature, top_p, limit)
+    prompts, device = student.encode(items), device_of(student.module)
+    sampling = Sampling(temperature, top_p, _ends(student, device))
+    copies = samples if temperature > 0 else 1
+    written = torch.full((len(items), copies, limit), student.reader.tokenizer.pad_token_id)
+    lengths = torch.zeros(len(items), copies, dtype=torch.long)
+    with frozen(student.module):
+        for chosen in prompts.by_length(max(1, rows // copies)):
+            inputs = {name: value.to(device) for name, value in prompts.batch(chosen).items()}
+            keys = _keys([items.ids[row] for row in chosen.tolist()], copies, seed).to(device)
+            tokens, counts = _write(student.module, inputs, copies, limit, sampling, keys)
+            written[chosen], lengths[chosen] = tokens.cpu().view(-1, copies, limit), counts.cpu().view(-1, copies)
+    texts = _texts(student.reader.tokenizer, written.flatten(0, 1), lengths.flatten().clamp(max=limit))
+    repeat = 1 if temperature > 0 else samples
+    return Written(
+        [texts[row * copies : (row + 1) * copies] * repeat for row in range(len(items))],
+        (lengths <= limit).T.repeat(repeat, 1),
+    )
+
+
+def _write(
+    model: Any, inputs: dict[str, Tensor], copies: int, limit: int, sampling: Sampling, keys: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Complete n prompts (n, P), each `copies` times: tokens (n · copies, limit) and their number, limit + 1 if cut off.
+
+    keys: (n · copies,) long, of each text's random numbers.
+    """
+    accepted = accepted_inputs(model)
+    keep = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+
+    def look(ids: Tensor, cache: Any) -> Any:
+        given = {"input_ids": ids, "attention_mask": mask, "position_ids": place}
+        given = {name: value for name, value in given.items() if name in accepted}
+        return model(**given, **keep, past_key_values=cache, use_cache=True)
+
+    mask, place = inputs["attention_mask"], inputs["position_ids"]
+    output = look(inputs["input_ids"], None)
+    cache, logits = output.past_key_values, output.logits[:, -1].repeat_interleave(copies, 0)  # (n · copies, V)
+    if copies > 1:
+        cache.batch_repeat_interleave(copies)
+    mask, place = (one.repeat_interleave(copies, 0) for one in (mask, place[:, -1:]))
+    live = torch.arange(len(mask), device=mask.device)  # whose texts the rows of the cache are
+    tokens = torch.zeros(len(mask), limit, dtype=torch.long, device=mask.device)
+    counts = torch.full((len(mask),), limit + 1, device=mask.device)
+    for step in range(limit):
+        chosen = _choose(logits, keys[live], step, sampling)
+        tokens[live, step] = chosen
+        ended = torch.isin(chosen, sampling.ends) & (counts[live] > limit)
+        counts[live[ended]] = step
+        going = counts[live] > limit
+        left = int(going.sum())
+        if not left or step + 1 == limit:
+            break
+        if 2 * left <= len(live):  # rows that have ended cost as much as others, and copying a cache is not free
+            kept = going.nonzero().squeeze(-1)
+            cache.batch_select_indices(kept)
+            live, mask, place, chosen = live[kept], mask[kept], place[kept], chosen[kept]
+        mask, place = torch.cat([mask, torch.ones_like(mask[:, :1])], 1), place + 1
+        logits = look(chosen.unsqueeze(-1), cache).logits[:, -1]
+    return tokens, counts
+
+
+def _choose(logits: Tensor, keys: Tensor, step: int, sampling: Sampling) -> Tensor:
+    """The next token of each row: logits (n, V), keys (n,), to ids (n,).
+
+    Sampled by the largest of log-probability plus Gumbel noise (Gumbel 1954), which a rounding error moves only where two
+    tokens tie; the inverse of the distribution function would add up the roundings of the whole vocabulary.
+    """
+    if not sampling.temperature:
+        return logits.argmax(-1)
+    scaled = logits.float() / sampling.temperature
+    if sampling.top_p < 1:
+        ranked, order = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
+        outside = ranked.cumsum(-1) - ranked >= sampling.top_p  # never the first
+        scaled = scaled.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
+    return (scaled - _exponential(keys, step, scaled.shape[-1]).log()).argmax(-1)
+
+
+def _exponential(keys: Tensor, step: int, width: int) -> Tensor:
+    """Numbers of the standard exponential distribution, a function of key, step and place alone: keys (n,) to (n, width)."""
+    row = _mix((keys + step * GOLDEN) & LOW)  # (n,)
+    place = torch.arange(width, device=keys.device) * GOLDEN & LOW  # (width,)
+    odd = (_mix(row.unsqueeze(-1) ^ place) >> 8) | 1  # 24 bits, of which the last is set: neither 0 nor 1 below
+    return -(odd.float() / 2**24).log()
+
+
+def _mix(number: Tensor) -> Tensor:
+    """Spread 32 bits, in place. Source: Wellons' lowbias32."""
+    number ^= number >> 16
+    number *= 0x7FEB352D
+    number &= LOW
+    number ^= number >> 15
+    number *= 0x846CA68B
+    number &= LOW
+    number ^= number >> 16
+    return number
+
+
+def _keys(ids: Sequence[str], copies: int, seed: int) -> Tensor:
+    """Where each text's random numbers begin: (n · copies,) long, from seed, item id and sample number alone."""
+    names = [f"{seed}/{copy}/{item}".encode(errors="surrogatepass") for item in ids for copy in range(copies)]
+    return torch.tensor([int.from_bytes(hashlib.sha256(name).digest()[:4], "big") for name in names])
+
+
+def _ends(student: CausalStudent, device: torch.device) -> Tensor:
+    """Ids that end a text: the tokenizer's, and those that the model's own settings name."""
+    named = getattr(getattr(student.module, "generation_config", None), "eos_token_id", None)
+    ends = {student.reader.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
+    return torch.tensor(sorted(ends), device=device)
+
+
+def _texts(tokenizer: Any, tokens: Tensor, lengths: Tensor) -> list[str]:
+    """Tokens (R, limit), of which lengths (R,) count, as texts."""
+    rows = [ids[:length] for ids, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
+    found: list[str] = tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return found
+
+
+def _check(samples: int, temperature: float, top_p: float, limit: int) -> None:
+    if samples < 1 or limit < 1:
+        raise DataError(f"{samples} samples of {limit} tokens cannot be written; legal is 1 or more of both.")
+    if not 0 <= temperature < float("inf"):
+        raise DataError(f"A temperature of {temperature} cannot be sampled at; legal is 0 (greedy) or more.")
+    if not 0 < top_p <= 1:
+        raise DataError(f"top_p is {top_p}; legal is above 0, up to 1.")
