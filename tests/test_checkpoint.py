@@ -25,7 +25,9 @@ def side(seed: int = 0) -> Side:
     objective = Objective(
         {"term": Term(lambda logits, batch: projection(logits).pow(2).sum(-1))}, nn.ModuleDict({"projection": projection})
     )
-    return Side(worlds.student(seed), objective, Train(learning_rate=0.1))
+    made = Side(worlds.student(seed), objective, Train(learning_rate=0.1))
+    made.begin()
+    return made
 
 
 def move(one: Side, steps: int = 3) -> None:

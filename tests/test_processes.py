@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 
 from distrust import processes
 from distrust.distillation import default_objective
-from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.processes import Processes, mix, seed
 from distrust.recipe import Train
 from distrust.store import load_tensors
-from distrust.train import Fit, Side, fit
+from distrust.train import Side
 from tests import worlds
 from tests.test_train import trained
 
@@ -55,12 +54,15 @@ distributed.destroy_process_group()
 """
 
 
-def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
+def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return str(free.getsockname()[1])
+
+
+def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command = [*torchrun, "--master_addr", "127.0.0.1", "--master_port", str(port), *words]
+    command = [*torchrun, "--master_addr", "127.0.0.1", "--master_port", free_port(), *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
     return subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
 
@@ -171,11 +173,3 @@ def test_a_seed_decides_what_is_drawn() -> None:
         drawn.append(torch.rand(3).tolist())
     assert drawn[0] == drawn[1] != drawn[2]
     assert json.dumps(drawn)
-
-
-def test_fsdp_is_refused_rather_than_trained_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    labelled = worlds.told()
-    side = Side(worlds.student(), default_objective(labelled), Train())
-    with pytest.raises(RunError, match="FSDP"):
-        fit([side], Fit("student", labelled, Train(), 0, tmp_path))

@@ -1,19 +1,22 @@
 """Where a fit is, and how it gets back there bit for bit.
 
-Knows the state of a loop and its safetensors file. Knows nothing of what is learned.
+Knows the state of a loop and its safetensors file, whose tensors are whole and plainly named however many processes train.
+Knows nothing of what is learned.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from distrust.processes import rank
+from distrust.sharding import bare, put, whole
 from distrust.store import load_tensors, load_with_metadata, save_tensors
 
 if TYPE_CHECKING:
@@ -67,14 +70,16 @@ class State:
 
 
 def save(folder: Path, sides: Sequence[Side], state: State) -> None:
-    """Write weights, optimisers and position as one file, whole or not at all."""
+    """Write weights, optimisers and position as one file, whole or not at all. All processes come, and rank 0 writes."""
     tensors = {f"model.{name}": value for name, value in _weights(sides).items()}
     for side in sides:
         tensors |= {f"optimiser.{side.name}.{name}": value for name, value in side.optimiser.tensors().items()}
     tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
     tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
     known = {name: getattr(state, name) for name in ("epoch", "step", "history", "seen", "best", "since_best", "stopped")}
-    save_tensors(folder / FILE, tensors, {"state": json.dumps(known)})
+    kept = _gathered(tensors)
+    if rank() == 0:
+        save_tensors(folder / FILE, kept, {"state": json.dumps(known)})
 
 
 def resume(folder: Path, sides: Sequence[Side]) -> State:
@@ -106,7 +111,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
 def _modules(sides: Sequence[Side]) -> Iterator[tuple[str, nn.Module]]:
     """Everything that is trained, by the beginning of its tensors' names."""
     for side in sides:
-        yield f"{side.name}.student.", side.student.module
+        yield f"{side.name}.student.", bare(side.student.module)
         yield f"{side.name}.objective.", side.objective.modules
 
 
@@ -116,7 +121,17 @@ def _weights(sides: Sequence[Side]) -> dict[str, Tensor]:
 
 def _put(sides: Sequence[Side], weights: dict[str, Tensor]) -> None:
     for start, module in _modules(sides):
-        module.load_state_dict(_under(start, weights))
+        put(module, _under(start, weights))
+
+
+def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors on the CPU, gathered one after the other; only rank 0 keeps them."""
+    kept = {}
+    for name, value in tensors.items():
+        full = whole(value)
+        if rank() == 0:
+            kept[name] = full.cpu()
+    return kept
 
 
 def _under(start: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

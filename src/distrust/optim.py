@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from distrust.sharding import like
+
 
 class Optimiser:
     """Clipping and AdamW (fused: the default of transformers' Trainer too) on all trainable parameters of some modules."""
@@ -29,14 +31,15 @@ class Optimiser:
         self.adamw.zero_grad()
 
     def tensors(self) -> dict[str, Tensor]:
-        """State as flat names, for a checkpoint: `3.exp_avg` belongs to the fourth parameter."""
+        """State as flat names, for a checkpoint: `3.exp_avg` belongs to the fourth parameter, and is in shards if it is."""
         state = self.adamw.state_dict()["state"]
         return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave, exactly."""
+        """Take back what `tensors` gave, exactly; whole tensors are put in shards where their parameters are."""
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             index, _, name = key.partition(".")
-            state.setdefault(int(index), {})[name] = value
+            own = self.parameters[int(index)]
+            state.setdefault(int(index), {})[name] = like(own, value) if value.shape == own.shape else value
         self.adamw.load_state_dict({"state": state, "param_groups": self.adamw.state_dict()["param_groups"]})

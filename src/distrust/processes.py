@@ -1,4 +1,4 @@
-"""One process or several, full or mixed precision: accelerate where it is needed, plain torch where not.
+"""One process or several, whole students or sharded ones, full or mixed precision; plain torch where one process is enough.
 
 Knows which rows a process takes and how gradients meet. Knows nothing of losses or students' insides.
 """
@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed, nn
 
+from distrust import sharding
 from distrust.errors import RunError
 from distrust.modules import best_device
 from distrust.recipe import Train
@@ -35,47 +36,92 @@ def rank() -> int:
 def wait() -> None:
     """Let every process come to this line."""
     if count() > 1:
-        from accelerate import PartialState
+        _state().wait_for_everyone()
 
-        PartialState(cpu=not torch.cuda.is_available()).wait_for_everyone()
+
+def _state() -> Any:
+    """accelerate's, which makes the processes know of each other."""
+    from accelerate import PartialState
+
+    # else transformers, under FSDP, loads weights on rank 0 alone; a stage's key is of the weights, in every process
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 class Processes:
     """The surroundings of a fit, entered for its length; the students' own modules are back afterwards.
 
+    Inside, `student.module` is what trains: the student's own module, one with DistributedDataParallel around it, or a
+    sharded copy, whose weights go into the own module at the end (and do not where the fit fails).
+
     Raises:
-        RunError: FSDP, or several processes and an objective that is trained too: its gradients would not meet.
+        RunError: several processes and an objective that is trained too: its gradients would not meet; or a student that
+            cannot be sharded, where FSDP was asked for.
     """
 
     def __init__(self, sides: Sequence[Side], options: Train) -> None:
-        self.sides, self.micro = sides, options.per_device_train_batch_size
+        self.sides, self.micro, self.bf16 = sides, options.per_device_train_batch_size, options.bf16
         self.count, self.rank = count(), rank()
+        self.sharded = sharding.asked()
         self.accelerator: Any = None
         if self.count > 1 and any(len(side.objective.modules) for side in sides):
             raise RunError(
                 "An objective with parts of its own is trained in one process; start it without `accelerate launch`."
             )
-        if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
-            raise RunError("Sharded students (FSDP) cannot be trained yet; launch with --multi_gpu, or in one process.")
-        if self.count > 1 or options.bf16:
+        if self.sharded:
+            if self.count == 1:
+                raise RunError("FSDP shards a student over several processes; launch more than one, or without --use_fsdp.")
+            for side in sides:
+                sharding.check(side.student.module)
+        elif self.count > 1 or options.bf16:
             from accelerate import Accelerator
 
             precision = "bf16" if options.bf16 else "no"
             self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
 
     def __enter__(self) -> Processes:
-        self.device = best_device() if self.accelerator is None else self.accelerator.device
-        for side in self.sides:
-            side.student.module.to(self.device)
+        state = _state() if self.sharded else self.accelerator
+        self.device = best_device() if state is None else state.device
+        self.talk = distributed.new_group(backend="gloo") if self.count > 1 else None
+        self.own = [side.student.module for side in self.sides]
+        for side, module in zip(self.sides, [self._prepared(own) for own in self.own], strict=True):
             side.objective.modules.to(self.device)
-            if self.accelerator is not None:
-                side.student.module = self.accelerator.prepare(side.student.module)
+            side.student.module = module
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self.accelerator is not None:
-            for side in self.sides:
-                side.student.module = self.accelerator.unwrap_model(side.student.module, keep_fp32_wrapper=False)
+    def _prepared(self, module: nn.Module) -> nn.Module:
+        """What trains in place of a student's own module."""
+        if self.sharded:
+            parts = sharding.shard(module, self.device)
+            if self.bf16:  # as accelerate does it
+                from accelerate.utils import convert_outputs_to_fp32
+
+                parts.forward = convert_outputs_to_fp32(self._autocast()(parts.forward))
+            return parts
+        module.to(self.device)
+        prepared: nn.Module = module if self.accelerator is None else self.accelerator.prepare(module)
+        return prepared
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        for side, own in zip(self.sides, self.own, strict=True):
+            trained, side.student.module = side.student.module, own
+            if self.accelerator is not None:
+                self.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
+            elif self.sharded and kind is None:
+                own.load_state_dict({name: sharding.whole(value).cpu() for name, value in trained.state_dict().items()})
+                own.to(self.device)
+            if self.count > 1 and kind is None:
+                sharding.share(own.buffers())
+        if self.talk is not None:
+            distributed.destroy_process_group(self.talk)
+
+    def agreed(self, value: float) -> float:
+        """Rank 0's value, in every process: clocks differ, and what follows from one must be done by all."""
+        if self.talk is None:
+            return value
+        said = torch.tensor(value, dtype=torch.float64)  # on the CPU: nothing waits for an accelerator
+        distributed.broadcast(said, 0, group=self.talk)
+        return float(said)
 
     def share(self, rows: Tensor) -> list[Tensor]:
         """This process's part of a step's rows (n,), in as many micro-batches as every other process has."""
@@ -96,7 +142,12 @@ class Processes:
 
     def precision(self) -> AbstractContextManager[Any]:
         """Mixed precision where it was asked for."""
+        if self.sharded:
+            return self._autocast() if self.bf16 else nullcontext()
         return nullcontext() if self.accelerator is None else self.accelerator.autocast()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of a loss, met across processes."""

@@ -49,8 +49,11 @@ class Side:
     salt: int = field(init=False)  # tells its random numbers from another side's
 
     def __post_init__(self) -> None:
-        rate = self.options.learning_rate or self.student.default_learning_rate
         self.salt = zlib.crc32(self.name.encode())
+
+    def begin(self) -> None:
+        """Make the optimiser: of the parameters as they lie now, on their device and in shards if they are."""
+        rate = self.options.learning_rate or self.student.default_learning_rate
         modules = nn.ModuleList([self.student.module, self.objective.modules])
         self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
@@ -118,6 +121,8 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
     encode = task.encode or (lambda student, items: student.encode(items))
     rows = Rows([encode(side.student, told.items) for side in sides], told)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(sides, task.options) as processes:
+        for side in sides:
+            side.begin()
         state = checkpoint.resume(task.folder, sides)
         while state.epoch < task.options.num_train_epochs and not state.stopped:
             _epoch(sides, rows, task, state, processes)
@@ -140,7 +145,7 @@ def _epoch(sides: Sequence[Side], rows: Rows, task: Fit, state: checkpoint.State
         state.add(_step(sides, rows, chosen, step, total, task.seed, processes))
         if state.step < steps:
             _save(sides, task, state, processes)
-    figures = _close(sides, task, state)
+    figures = _close(sides, task, state, processes)
     _save(sides, task, state, processes)
     if task.progress and processes.rank == 0:
         done = total if state.stopped else state.epoch * steps
@@ -149,7 +154,7 @@ def _epoch(sides: Sequence[Side], rows: Rows, task: Fit, state: checkpoint.State
 
 def _save(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: Processes) -> None:
     """A checkpoint, when the last one is old enough."""
-    if processes.rank == 0 and time.monotonic() - state.saved > task.options.save_seconds:
+    if processes.agreed(time.monotonic() - state.saved) > task.options.save_seconds:
         checkpoint.save(task.folder, sides, state)
         state.saved = time.monotonic()
 
@@ -182,7 +187,9 @@ def _look(
     processes: Processes,
 ) -> dict[str, Tensor]:
     """Every side's logits on a micro-batch (n,), and the gradients of those that move; returns the parts of their losses."""
-    inputs, batch = rows.take(micro)
+    inputs, batch = rows.take(micro if len(micro) else torch.zeros(1, dtype=torch.long))
+    if not len(micro):  # a process with no row of its own computes all the same: few models can read an empty batch
+        batch["weight"] = torch.zeros(1)
     batch["progress"] = torch.tensor(progress)
     batch = processes.place(batch)
     if count is not None:
@@ -210,7 +217,7 @@ def _prefix(sides: Sequence[Side], side: Side) -> str:
     return "" if side is sides[0] else f"{side.name}."
 
 
-def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State) -> dict[str, float]:
+def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: Processes) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
     means = state.means()
     figures: dict[str, float] = {}
@@ -226,7 +233,7 @@ def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State) -> dict[st
             "or look for extreme values in the inputs."
         )
     if task.validate is not None:
-        figures["validation"] = task.validate(sides[0].student)
+        figures["validation"] = processes.agreed(task.validate(sides[0].student))
         state.judge(figures["validation"], sides, task.options.early_stopping_patience)
     state.end_epoch({"fit": task.name, "epoch": state.epoch + 1, **figures})
     return figures
