@@ -98,7 +98,9 @@ class Confusions:
         return score.softmax(-1)
 
 
-def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float = 2.0) -> Confusions:
+def fit_confusions(
+    claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float = 2.0, known: Tensor | None = None
+) -> Confusions:
     """Estimate each source's class confusions on gold, shrunk towards what little gold can say.
 
     Args:
@@ -108,6 +110,7 @@ def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, s
         classes: C.
         shrinkage: pseudo-counts a true class lends to the source's overall behaviour, > 0. A class without gold is
             described by that alone: right with the source's overall accuracy, else any class it is wont to claim.
+        known: (M, C) bool, which classes a source knows; None: all. Of others it can only say what it is wont to claim.
 
     Returns:
         Confusions whose prior is estimated from the gold classes and from the pool's claims, by the same shrinkage.
@@ -123,21 +126,33 @@ def fit_confusions(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, s
         raise DataError(f"shrinkage is {shrinkage}; legal is any finite number above 0.")
     if claims.shape != (pool.shape[0], len(labels)):
         raise DataError(f"Claims on gold are {tuple(claims.shape)}; legal is ({pool.shape[0]}, {len(labels)}).")
-    tables = [_confusion(mine, labels, all_mine, classes, shrinkage) for mine, all_mine in zip(claims, pool, strict=True)]
+    tables = []
+    for source, (mine, all_mine) in enumerate(zip(claims, pool, strict=True)):
+        spoke = mine >= 0
+        counts = torch.zeros(classes, classes, device=claims.device)
+        counts.index_put_((labels[spoke], mine[spoke]), torch.ones(int(spoke.sum()), device=claims.device), accumulate=True)
+        tables.append(shrunk(counts, votes(all_mine, classes), shrinkage, None if known is None else known[source]))
     said = votes(pool.reshape(-1), classes)  # (C,) how often each class is claimed by anybody
     gold = votes(labels, classes)
     prior = (gold + shrinkage * _share(said + 1)) / (gold.sum() + shrinkage)
     return Confusions(torch.stack(tables), prior)
 
 
-def _confusion(claims: Tensor, labels: Tensor, pool: Tensor, classes: int, shrinkage: float) -> Tensor:
-    spoke = claims >= 0
-    counts = torch.zeros(classes, classes, device=claims.device)
-    counts.index_put_((labels[spoke], claims[spoke]), torch.ones(int(spoke.sum()), device=claims.device), accumulate=True)
-    right = counts.diagonal().sum()
-    accuracy = (right + 1) / (counts.sum() + 2)  # Laplace: never certain of 0 or 1
-    habit = _share(votes(pool, classes) + 1 / classes)
-    base = (1 - accuracy) * habit.expand(classes, classes) + accuracy * torch.eye(classes, device=claims.device)
+def shrunk(counts: Tensor, said: Tensor, shrinkage: float, known: Tensor | None = None) -> Tensor:
+    """One source's error model from counts: P(claims j | class c is true), (C, C), rows sum to one.
+
+    Args:
+        counts: (C, C) how often class c was true and j claimed; whole items or shares of them.
+        said: (C,) how often each class is claimed at all.
+        shrinkage, known (C,): as for `fit_confusions`.
+    """
+    classes = len(said)
+    knows = torch.ones(classes, dtype=torch.bool, device=said.device) if known is None else known
+    within = counts[knows]
+    accuracy = (counts.diagonal()[knows].sum() + 1) / (within.sum() + 2)  # Laplace: never certain of 0 or 1
+    habit = _share((said + 1 / classes) * knows)
+    right = (accuracy * knows).unsqueeze(-1)  # (C, 1): of a class it does not know it cannot be right
+    base = (1 - right) * habit.expand(classes, classes) + right * torch.eye(classes, dtype=said.dtype, device=said.device)
     return (counts + shrinkage * base) / (counts.sum(-1, keepdim=True) + shrinkage)
 
 

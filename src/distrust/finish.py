@@ -109,6 +109,7 @@ def gather(
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, evidence, prices),
         warnings=[*run.warnings, *_outside(evidence)],
+        notes=run.notes,
         simulated=simulated,
         environment={**surroundings(), **versions(), "seed": run.seed},
     )

@@ -22,6 +22,7 @@ from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.run import Run
 from distrust.teachers.classifier import ModuleTeacher
+from distrust.trust import ESTIMATORS, Blend, load_trust
 from tests import worlds
 
 ITEMS, LABELS = worlds.points()
@@ -193,20 +194,26 @@ def test_hard_targets_of_teachers_alike_are_the_vote(tmp_path: Path) -> None:
 
 
 def posterior(teachers: Sequence[Said], row: int, gold: int, shrinkage: float) -> list[float]:
-    """Naive Bayes with confusions counted on the first `gold` items, as combine.fit_confusions documents them."""
+    """Naive Bayes with confusions counted on the first `gold` items, as combine.fit_confusions documents them.
+
+    Of a class that a teacher does not know, its claim says what it is wont to claim at all: `half` cannot be right on b.
+    """
     claims = [[final(teacher, item) for item in range(40)] for teacher in teachers]
     truth = LABELS.tolist()[:gold]
     said = [1 + sum(mine.count(c) for mine in claims) for c in range(CLASSES)]
     prior = [(truth.count(c) + shrinkage * said[c] / sum(said)) / (gold + shrinkage) for c in range(CLASSES)]
     score = [math.log(value) for value in prior]
-    for mine in claims:
+    for teacher, mine in zip(teachers, claims, strict=True):
         if mine[row] < 0:
             continue
+        knows = [name in teacher.space.names for name in worlds.SPACE.names]
         spoken = [(truth[item], mine[item]) for item in range(gold) if mine[item] >= 0]
-        accuracy = (sum(t == s for t, s in spoken) + 1) / (len(spoken) + 2)
-        habit = [mine.count(c) + 1 / CLASSES for c in range(CLASSES)]
+        inside = [(t, s) for t, s in spoken if knows[t]]
+        accuracy = (sum(t == s for t, s in inside) + 1) / (len(inside) + 2)
+        habit = [(mine.count(c) + 1 / CLASSES) * knows[c] for c in range(CLASSES)]
         for c in range(CLASSES):
-            base = (1 - accuracy) * habit[mine[row]] / sum(habit) + accuracy * (c == mine[row])
+            right = accuracy * knows[c]
+            base = (1 - right) * habit[mine[row]] / sum(habit) + right * (c == mine[row])
             count = sum(pair == (c, mine[row]) for pair in spoken)
             score[c] += math.log((count + shrinkage * base) / (sum(t == c for t, _ in spoken) + shrinkage))
     mass = [math.exp(value - max(score)) for value in score]
@@ -223,6 +230,63 @@ def test_targets_by_confusions_are_the_posterior(tmp_path: Path, targets: str, s
         if targets == "hard" and not silent:
             by_hand = [float(c == by_hand.index(max(by_hand))) for c in range(CLASSES)]
         assert found[row].tolist() == pytest.approx(by_hand, abs=1e-5), row
+
+
+# other trust
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_every_estimator_makes_targets_and_leaves_a_trust_that_makes_them_again(tmp_path: Path, name: str) -> None:
+    """With all gold inside the pool; `soft` is what trust.json gives back, and silent items are told nothing."""
+    work = run(tmp_path, panel(), gold=15)
+    distill(work, Distill(gold_weight=0, trust=name))  # type: ignore[arg-type]
+    found = work.fits["student"].labelled.targets
+    assert found.dtype == torch.float32 and not found[36:].any()
+    torch.testing.assert_close(found[:36].sum(-1), torch.ones(36))
+    kept = load_trust(tmp_path / "trust.json")
+    assert kept.estimator == name and kept.gold_count == 15
+    claims = torch.tensor([[final(teacher, row) for row in range(40)] for teacher in panel()])
+    stacked = work.stacked()
+    teachers = [(teacher.name, teacher.fingerprint) for teacher in panel()]
+    again = kept.posterior(claims, teachers, worlds.SPACE.names, stacked.probabilities)
+    torch.testing.assert_close(again[:36].float(), found[:36])
+    assert work.notes == ([kept.fitted.why] if isinstance(kept.fitted, Blend) else [])
+
+
+def test_gold_outside_the_pool_is_fitted_on_too(tmp_path: Path) -> None:
+    """The same evidence and gold, once with the gold items in the pool and once beside it: the same error models."""
+    found = {}
+    for name, pool in (("inside", ITEMS), ("beside", ITEMS.select(range(12, 40)))):
+        work = Run(
+            tmp_path / name,
+            space=worlds.SPACE,
+            pool=pool,
+            teachers=panel(),
+            new_student=worlds.student,
+            gold=Gold(ITEMS.ids[:12], LABELS[:12], worlds.SPACE),
+            gold_items=ITEMS.select(range(12)),
+            options=Train(num_train_epochs=1),
+        )
+        distill(work, Distill(trust="dawid-skene", gold_weight=0))
+        found[name] = work.fits["student"].labelled.targets
+    torch.testing.assert_close(found["inside"][12:], found["beside"], rtol=1e-4, atol=1e-5)
+
+
+def test_auto_needs_no_gold_and_says_what_it_relies_on(tmp_path: Path) -> None:
+    work = run(tmp_path, panel())
+    distill(work, Distill(trust="auto"))
+    assert len(work.notes) == 1 and "without gold" in work.notes[0]
+    kept = load_trust(tmp_path / "trust.json")
+    assert kept.gold_count == 0 and kept.teachers == tuple((one.name, one.name) for one in panel())
+
+
+def test_a_teacher_silent_on_all_gold_is_refused_where_trust_is_gold_s(tmp_path: Path) -> None:
+    claims = draw(1, 40, low=0)
+    claims[:, :9] = -1
+    teachers = [*panel(), Said("late", claims)]
+    with pytest.raises(RunError, match="late claims nothing about any gold item"):
+        distill(run(tmp_path / "refused", teachers, gold=9), Distill(trust="weighted-vote"))
+    distill(run(tmp_path / "fine", teachers, gold=9), Distill(trust="dawid-skene"))
 
 
 # gold, and who is silent
@@ -259,11 +323,11 @@ def test_without_gold_confusions_are_refused_before_anybody_is_asked(tmp_path: P
             raise AssertionError("asked")
 
     teachers = [Expensive("llm", draw(1, 40))]
-    with pytest.raises(RunError, match="counted on gold, and there is none for it"):
+    with pytest.raises(RunError, match="fitted on gold, and there is none for it"):
         distill(run(tmp_path / "none", teachers), Distill(trust="confusions"))
     reserved = run(tmp_path / "reserved", teachers)
     reserved.gold = Gold(ITEMS.ids[:4], LABELS[:4], worlds.SPACE, {"prompt": 4})
-    with pytest.raises(RunError, match="counted on gold"):
+    with pytest.raises(RunError, match="fitted on gold"):
         distill(reserved, Distill(trust="confusions"))
 
 

@@ -1,7 +1,7 @@
 """distill: learn from what the teachers say, mixed with gold. Hinton et al. 2015, and its label-noise correction.
 
-`trust: confusions` believes a claim as far as gold says that this teacher is right when it says so: the class posterior
-under the teacher's error model (Dawid and Skene 1979), with the confusions counted on gold instead of found by EM.
+`trust` names who says how far to believe whom: an estimator of `distrust.trust`, fitted on the teachers' claims and on
+gold, whose posterior is the target. The fitted trust stays in the run's folder as `trust.json`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from distrust import combine
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evaluate import final_claims
-from distrust.evidence import Stacked, stack
+from distrust.evidence import Stacked, join, stack
 from distrust.labelled import from_targets
+from distrust.processes import rank
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.students import Student
+from distrust.trust import ESTIMATORS, Blend, Confusions, Estimator, Fitted, Table, Trust, gold_key, save_trust
 
 
 class Distill(Strict):
     """Options of distill."""
 
-    trust: Literal["alike", "confusions"] = Field(
-        "alike", description="`alike`: every teacher that answers; `confusions`: by each one's class confusions on gold"
+    trust: Literal["alike", "auto", "majority", "dawid-skene", "ebcc", "confusions", "weighted-vote", "stacking"] = Field(
+        "alike",
+        description="`alike`: every teacher that answers; `confusions`: by each one's class confusions on gold; "
+        "`auto`: blends or picks estimators by gold; or another estimator of docs/trust.md",
     )
     targets: Literal["soft", "hard"] = Field(
         "soft", description="`soft`: the combined distribution; `hard`: its most likely class (of teachers alike: the vote)"
@@ -39,14 +43,16 @@ class Distill(Strict):
     @model_validator(mode="after")
     def _temperature_softens_something(self) -> Distill:
         if self.temperature != 1 and (self.trust, self.targets) != ("alike", "soft"):
-            raise ValueError("temperature softens what teachers say: with trust `confusions` or targets `hard` it must be 1")
+            raise ValueError(
+                "temperature softens what teachers say: with trust other than `alike` or targets `hard` it must be 1"
+            )
         return self
 
 
 def distill(run: Run, options: Distill) -> Student:
     """Train on the teachers' combined targets and on gold. Raises RunError, before asking, without the gold it needs."""
-    if options.trust == "confusions" and not len(run.gold.part("trust")):
-        raise RunError("Class confusions are counted on gold, and there is none for it; give gold, or set trust: alike.")
+    if _estimator(options).needs_gold and not len(run.gold.part("trust")):
+        raise RunError(f"trust: {options.trust} is fitted on gold, and there is none for it; give gold, or set trust: auto.")
     stacked = run.stacked()
     told = run.with_gold(from_targets(run.pool, _targets(run, stacked, options)), options.gold_weight)
     return run.fit("student", told, default_objective(told, options.temperature), options)
@@ -54,7 +60,7 @@ def distill(run: Run, options: Distill) -> Student:
 
 def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:
     """What the teachers' claims amount to: targets (N, C), rows of zeros where nobody spoke."""
-    if options.trust == "confusions":
+    if options.trust != "alike":
         posterior = _posterior(run, stacked, options)
         spoken = (final_claims(stacked) >= 0).any(0).unsqueeze(-1)
         return spoken * (_likeliest(posterior) if options.targets == "hard" else posterior)
@@ -65,16 +71,52 @@ def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:
 
 
 def _posterior(run: Run, stacked: Stacked, options: Distill) -> Tensor:
-    """P(class | claims) of every item (N, C), the confusions counted on the gold that serves trust."""
+    """P(class | claims) of every item (N, C), by trust fitted on the pool and on the gold that serves trust."""
     part = run.gold.part("trust")
-    items = run.gold_items.select(run.gold_items.rows(part.ids))
-    on_gold = stack([run.ask(teacher, items) for teacher in run.teachers], run.space, part.ids)
-    claims, judged = final_claims(stacked), final_claims(on_gold)  # (M, N), (M, n)
-    for source, said in zip(stacked.sources, judged, strict=True):
-        if not bool((said >= 0).any()):
-            raise RunError(f"{source} claims nothing about any gold item, so its confusions are unknown; use trust: alike.")
-    fitted = combine.fit_confusions(judged, part.labels, claims, len(run.space), options.shrinkage)
-    return fitted.posterior(claims)
+    inside = set(stacked.ids)
+    outside = [item for item in part.ids if item not in inside]
+    both = stacked if not outside else _with(stacked, run, outside)
+    row_of = {item: row for row, item in enumerate(both.ids)}
+    rows = torch.tensor([row_of[item] for item in part.ids], dtype=torch.long)
+    claims, soft = final_claims(both), _stated(both)
+    estimator = _estimator(options)
+    if estimator.needs_gold:
+        for source, said in zip(both.sources, claims[:, rows], strict=True):
+            if not bool((said >= 0).any()):
+                raise RunError(f"{source} claims nothing about any gold item, so nothing is known of it; use trust: alike.")
+    fitted = estimator.fit(Table(claims, len(run.space), rows, part.labels, both.known, soft, both.sources))
+    _keep(run, options, fitted, part.ids)
+    items = len(stacked.ids)
+    return fitted.posterior(claims[:, :items], None if soft is None else soft[:, :items]).float()
+
+
+def _estimator(options: Distill) -> Estimator:
+    """The estimator that `trust` names; teachers alike need none, and the majority stands for them."""
+    if options.trust == "confusions":
+        return Confusions(options.shrinkage)
+    return ESTIMATORS["majority" if options.trust == "alike" else options.trust]
+
+
+def _with(stacked: Stacked, run: Run, ids: list[str]) -> Stacked:
+    """The pool and gold items outside it, as one."""
+    items = run.gold_items.select(run.gold_items.rows(ids))
+    evidence = [join([run.ask(teacher, run.pool), run.ask(teacher, items)]) for teacher in run.teachers]
+    return stack(evidence, run.space, [*stacked.ids, *ids])
+
+
+def _stated(stacked: Stacked) -> Tensor | None:
+    """The teachers' distributions (M, N, C), where anybody stated more than a bare claim."""
+    return None if bool((stacked.probabilities.amax(-1) >= 1)[stacked.answered].all()) else stacked.probabilities
+
+
+def _keep(run: Run, options: Distill, fitted: Fitted, gold: tuple[str, ...]) -> None:
+    """Leave the fitted trust in the run's folder, and say in the report what `auto` chose and why."""
+    if isinstance(fitted, Blend):
+        run.note(fitted.why)
+    if rank() == 0:
+        teachers = tuple((teacher.name, teacher.fingerprint) for teacher in run.teachers)
+        found = Trust(options.trust, fitted, teachers, run.space.names, len(gold), gold_key(gold))
+        save_trust(found, run.folder / "trust.json")
 
 
 def _likeliest(posterior: Tensor) -> Tensor:

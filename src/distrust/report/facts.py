@@ -54,5 +54,6 @@ class Facts:
     spending: Sequence[Spending]
     gold_evidence: Sequence[Evidence] = ()  # teachers on gold items; needed only where gold is outside the pool
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()  # what the method decided by itself, and why: a sentence each
     simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

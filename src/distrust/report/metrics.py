@@ -52,6 +52,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},
         "warnings": facts.warnings,
+        "notes": facts.notes,
         "simulated": facts.simulated,
         "environment": facts.environment,
     }

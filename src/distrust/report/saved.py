@@ -21,7 +21,7 @@ from distrust.report.facts import Facts, Spending
 from distrust.report.text import plain
 from distrust.store import load_evidence, load_tensors, save_evidence, save_tensors
 
-PLAIN = ("title", "method", "options", "recipe", "kinds", "history", "warnings", "simulated", "environment")
+PLAIN = ("title", "method", "options", "recipe", "kinds", "history", "warnings", "notes", "simulated", "environment")
 ROOMS = {"pool": "evidence", "gold": "gold_evidence", "test": "test_evidence"}  # folder: field of Facts
 
 

@@ -1,20 +1,46 @@
 """How much to believe: pure functions of evidence, and of gold where there is some.
 
 Higher always means believe more. `entropy` and `cross_entropy` are measures, named for what they are; `certainty` and
-`likelihood` turn them the right way up. Knows nothing of training, files or teachers.
+`likelihood` turn them the right way up. Estimators are fitted on a label table (`table.py` says how) and turn several
+teachers' claims into chances. Knows nothing of training or of teachers.
 """
 
+from distrust.trust.artefact import Trust, gold_key, load_trust, save_trust
+from distrust.trust.auto import Auto, Blend
+from distrust.trust.confusions import Confusions, DawidSkene
 from distrust.trust.distribution import certainty, confidence, entropy, margin
+from distrust.trust.ebcc import Ebcc
+from distrust.trust.estimators import ESTIMATORS, TrustModel, find
 from distrust.trust.gold import cross_entropy, likelihood
+from distrust.trust.table import Estimator, Fitted, Table
 from distrust.trust.votes import agreement, self_agreement
+from distrust.trust.voting import Majority, Stacking, WeightedVote
 
 __all__ = [
+    "ESTIMATORS",
+    "Auto",
+    "Blend",
+    "Confusions",
+    "DawidSkene",
+    "Ebcc",
+    "Estimator",
+    "Fitted",
+    "Majority",
+    "Stacking",
+    "Table",
+    "Trust",
+    "TrustModel",
+    "WeightedVote",
     "agreement",
     "certainty",
     "confidence",
     "cross_entropy",
     "entropy",
+    "find",
+    "gold_key",
     "likelihood",
+    "load_trust",
     "margin",
+    "save_trust",
     "self_agreement",
 ]
