@@ -7,6 +7,7 @@ teachers' claims into chances. Knows nothing of training or of teachers.
 
 from distrust.trust.artefact import Trust, gold_key, load_trust, save_trust
 from distrust.trust.auto import Auto, Blend
+from distrust.trust.claims import clean_probability, label_likelihood, label_match
 from distrust.trust.confusions import Confusions, DawidSkene
 from distrust.trust.distribution import certainty, confidence, entropy, margin
 from distrust.trust.ebcc import Ebcc
@@ -33,11 +34,14 @@ __all__ = [
     "WeightedVote",
     "agreement",
     "certainty",
+    "clean_probability",
     "confidence",
     "cross_entropy",
     "entropy",
     "find",
     "gold_key",
+    "label_likelihood",
+    "label_match",
     "likelihood",
     "load_trust",
     "margin",
