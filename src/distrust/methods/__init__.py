@@ -13,8 +13,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from distrust.errors import RecipeError, nearest
+from distrust.methods.co_teaching import CoTeaching, co_teaching
 from distrust.methods.distill import Distill, distill
+from distrust.methods.elr import Elr, elr
 from distrust.methods.gold_only import GoldOnly, gold_only
+from distrust.methods.mckd import Mckd, mckd
+from distrust.methods.peer_advised import PeerAdvised, peer_advised
+from distrust.methods.selective import Selective, selective
+from distrust.methods.self_distillation import SelfDistillation, self_distillation
+from distrust.methods.small_loss import SmallLoss, small_loss
 from distrust.recipe import Strict
 from distrust.recipe_file import sentence
 from distrust.run import Run
@@ -33,6 +40,15 @@ class Method:
 METHODS = {
     "distill": Method(distill, Distill, "learn from what the teachers say, and from gold; the baseline of all others"),
     "gold-only": Method(gold_only, GoldOnly, "learn from the gold labels alone, as if there were no teacher"),
+    "peer-advised": Method(
+        peer_advised, PeerAdvised, "a scout doubts half of the claims, a peer trained on the other half corrects them"
+    ),
+    "selective": Method(selective, Selective, "learn from the claims that a scout finds likely, and leave the rest"),
+    "self-distillation": Method(self_distillation, SelfDistillation, "a student relabels the pool for another"),
+    "mckd": Method(mckd, Mckd, "students of two halves of the pool relabel each other's"),
+    "co-teaching": Method(co_teaching, CoTeaching, "two students, each learning from what the other finds easy"),
+    "small-loss": Method(small_loss, SmallLoss, "believe a claim as far as its loss looks clean: DivideMix's split"),
+    "elr": Method(elr, Elr, "hold the student to what it said early: early-learning regularisation"),
 }
 
 

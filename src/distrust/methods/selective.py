@@ -1,0 +1,80 @@
+"""selective: learn from the claims that a scout finds likely, and leave the rest. Zhao 2023, "Selective KD".
+
+The first half of Peer-Advised KD: a scout, trained too briefly to memorise mistakes, ranks the claims it was trained on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from distrust.errors import RunError
+from distrust.labelled import Labelled
+from distrust.methods.voted import GoldWeight, doubtable, voted
+from distrust.recipe import Strict
+from distrust.run import Run
+from distrust.select import Ties, most_trusted
+from distrust.students import Student
+from distrust.trust.claims import label_likelihood, label_match
+
+SCORES = {"label_likelihood": label_likelihood, "match": label_match}
+
+
+class Selective(Strict):
+    """Options of selective."""
+
+    scout_epochs: int = Field(
+        2, gt=0, description="how long the scout learns: long enough to generalise, too short to memorise"
+    )
+    keep: float = Field(0.5, gt=0, le=1, description="share of the claims that is believed; 1: plain distillation")
+    score: Literal["label_likelihood", "match"] = Field(
+        "label_likelihood",
+        description="the scout's agreement with a claim: its probability, or (`match`) 1 where it claims the same, else 0",
+    )
+    balance: Literal["per-class", "none"] = Field(
+        "per-class",
+        description="`per-class`: that share of every class's claims; `none`: of all, and hard classes are lost",
+    )
+    ties: Ties = Field(
+        "id", description="of equal agreement: `id` decides, for an exact share; `all` are kept (equation 1's ≥)"
+    )
+    gold_weight: GoldWeight = 1.0
+
+
+def selective(run: Run, options: Selective) -> Student:
+    """Scout, rank, keep the better part, train on it alone."""
+    pool = doubtable(run, voted(run))
+    scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)
+    high = better_part(run, scout, pool, options)
+    return run.fit("student", run.with_gold(pool.select(high.nonzero().squeeze(-1)), options.gold_weight))
+
+
+def better_part(run: Run, scout: Student, pool: Labelled, options: Selective) -> Tensor:
+    """T_high, the items whose claims the scout agrees with most: (N,) bool.
+
+    Source: Zhao 2023, equation 1; per class and ties as the options say.
+
+    Raises:
+        RunError: a share so small that no item is left.
+    """
+    agreement = SCORES[options.score](run.ask(scout, pool.items).distribution(), pool.targets)  # (N,) c_i
+    claimed = torch.unique(pool.targets, dim=0, return_inverse=True)[1]  # (N,) which claim; a tied vote is one of its own
+    groups = claimed if options.balance == "per-class" else None
+    high = most_trusted(agreement, options.keep, pool.items.ids, groups, options.ties)
+    if not bool(high.any()):
+        raise RunError(f"keep: {options.keep} of {len(pool)} items is none; raise it, or give more items.")
+    _warn_of_lost_classes(run, pool, high)
+    return high
+
+
+def _warn_of_lost_classes(run: Run, pool: Labelled, high: Tensor) -> None:
+    """Say which claimed classes have no item left: a student of T_high alone cannot know them."""
+    lost = (pool.targets > 0).any(0) & ~(pool.targets[high] > 0).any(0)
+    if names := [run.space.names[one] for one in lost.nonzero().squeeze(-1).tolist()]:
+        run.warn(
+            f"The scout agrees too little with every claim of {', '.join(names[:5])}{' and more' * (len(names) > 5)}: "
+            f"{len(names)} of the claimed classes have no item in the better part; balance: per-class keeps some of each."
+        )
