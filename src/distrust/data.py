@@ -22,6 +22,7 @@ from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
 
 Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, conversations, or a tensor (B, ...)
+REFERENCE = "reference"  # column of the texts that a person vouches for, where answers are open
 Turns = tuple[tuple[str, str], ...]  # a conversation: (role, content) in order
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
 

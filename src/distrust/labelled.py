@@ -12,11 +12,12 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from distrust.data import Items, concatenate
 from distrust.errors import DataError
 from distrust.files import fingerprint
-from distrust.labels import ABSTAIN
+from distrust.labels import ABSTAIN, Candidates
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Labelled:
         labels: (B,) long gold classes, -1 where there is no gold.
         weight: (B,) how much each item counts; 0 leaves it out.
         extra: more tensors (B, ...) by name, for the terms of a method's own objective.
+        texts: where answers are open, each item's completions: targets weigh them in place of classes, labels name none.
 
     Raises:
         DataError: shapes that do not fit, or targets and weights that are negative or not finite.
@@ -39,6 +41,7 @@ class Labelled:
     labels: Tensor
     weight: Tensor
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    texts: Candidates | None = None
 
     def __post_init__(self) -> None:
         if not len(self.items) == len(self.targets) == len(self.labels) == len(self.weight):
@@ -49,6 +52,9 @@ class Labelled:
         for name, value in self.extra.items():
             if len(value) != len(self.items):
                 raise DataError(f"{name!r} has {len(value)} rows for {len(self.items)} items; each item has one.")
+        if self.texts is not None and (len(self.texts.answers), len(self.texts)) != tuple(self.targets.shape):
+            width = (len(self.texts.answers), len(self.texts))
+            raise DataError(f"Targets are {tuple(self.targets.shape)} over completions {width}; both have one size.")
         for name, value in (("target", self.targets), ("weight", self.weight)):
             if not bool((value.isfinite() & (value >= 0)).all()):
                 raise DataError(f"A {name} is negative or not finite; legal is any number from 0 on.")
@@ -60,19 +66,30 @@ class Labelled:
         """Both training sets, in order. Raises DataError where they share an item, or tell different things of one."""
         if self.extra.keys() != other.extra.keys():
             raise DataError(f"One training set tells {sorted(self.extra)} of its items, the other {sorted(other.extra)}.")
+        texts, width = _both(self.texts, other.texts), self.targets.shape[1]
+        width = max(width, other.targets.shape[1]) if texts else width
         return Labelled(
             concatenate(self.items, other.items),
-            torch.cat([self.targets, other.targets]),
+            torch.cat([pad(one.targets, (0, width - one.targets.shape[1])) for one in (self, other)]),
             torch.cat([self.labels, other.labels]),
             torch.cat([self.weight, other.weight]),
             {name: torch.cat([value, other.extra[name]]) for name, value in self.extra.items()},
+            texts,
         )
 
     def select(self, rows: Sequence[int] | Tensor) -> Labelled:
         """Some items by row, in the order given."""
         index = torch.as_tensor(rows, dtype=torch.long)
         extra = {name: value[index] for name, value in self.extra.items()}
-        return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index], extra)
+        texts = None if self.texts is None else self.texts.select(index.tolist())
+        return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index], extra, texts)
+
+    def relabelled(self, other: Labelled) -> Labelled:
+        """The same items in the same order; those of `other`, all of them among these, are told what `other` tells."""
+        replaced = set(other.items.ids)
+        kept = [row for row, item in enumerate(self.items.ids) if item not in replaced]
+        joined = self.select(kept) + other
+        return joined.select(joined.items.rows(self.items.ids))
 
     def told_as(self, targets: Tensor) -> Labelled:
         """The same items, told other targets (B, C)."""
@@ -97,7 +114,8 @@ class Labelled:
     def key(self) -> str:
         """Fingerprint of everything a fit on this set depends on."""
         extra = [part for name in sorted(self.extra) for part in (name, self.extra[name])]
-        return fingerprint(self.items.key, self.targets, self.labels, self.weight, *extra)
+        texts = [] if self.texts is None else ["texts", [list(one) for one in self.texts.answers]]
+        return fingerprint(self.items.key, self.targets, self.labels, self.weight, *extra, *texts)
 
 
 def from_targets(items: Items, targets: Tensor) -> Labelled:
@@ -108,3 +126,20 @@ def from_targets(items: Items, targets: Tensor) -> Labelled:
 def from_gold(items: Items, labels: Tensor, classes: int, weight: float = 1.0) -> Labelled:
     """A training set of gold alone: labels (B,) long, every item counting `weight`."""
     return Labelled(items, torch.zeros(len(items), classes), labels, torch.full((len(items),), weight))
+
+
+def from_texts(items: Items, texts: Sequence[Mapping[str, float]]) -> Labelled:
+    """A training set of completions: B maps from a text to its weight; an empty map tells nothing."""
+    told = Candidates(tuple(tuple(one) for one in texts))
+    targets = torch.zeros(len(items), len(told))
+    for row, one in enumerate(texts):
+        targets[row, : len(one)] = torch.tensor(list(one.values()))
+    return Labelled(items, targets, torch.full((len(items),), ABSTAIN), torch.ones(len(items)), texts=told)
+
+
+def _both(first: Candidates | None, second: Candidates | None) -> Candidates | None:
+    if (first is None) != (second is None):
+        raise DataError("Classes and completions cannot be mixed in one training set.")
+    if first is None or second is None:
+        return None
+    return Candidates(first.answers + second.answers, width=max(len(first), len(second)))

@@ -97,6 +97,9 @@ class LabelSpace:
         return LabelSpace(tuple(dict.fromkeys(name for space in spaces for name in space.names)))
 
 
+OPEN = LabelSpace(("reference",))  # of gold where answers are open: an item's one class is the text vouched for
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Open answers: each item has its own list, and "none of these" is always a legal claim.

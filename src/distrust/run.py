@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,14 +19,15 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from distrust import checkpoint, train
-from distrust.data import Items
+from distrust.answers import Answers
+from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.files import file_name, fingerprint, refusing, write_json
 from distrust.gold import Gold
-from distrust.labelled import Labelled, from_gold
-from distrust.labels import LabelSpace
+from distrust.labelled import Labelled, from_gold, from_texts
+from distrust.labels import OPEN, LabelSpace
 from distrust.losses import cross_entropy
 from distrust.objective import Objective
 from distrust.processes import count, mix, rank, wait
@@ -34,6 +35,9 @@ from distrust.readings import Readings
 from distrust.recipe import Train
 from distrust.store import load_evidence, save_evidence, save_tensors
 from distrust.students import Student, answer
+from distrust.students.causal import writer
+from distrust.students.likelihood import likelihood
+from distrust.students.sampling import Sampling, answer_texts
 from distrust.teachers import Teacher
 
 # options of the loop that change how fast or how safely, never what is learned
@@ -53,7 +57,9 @@ class Run:
 
     Args:
         folder: where everything durable goes; made if it is not there.
-        space: the task's classes.
+        space: the task's classes; None where answers are open.
+        answers: how texts are read where answers are open; None where there are classes.
+            Gold and validation items then have a column `data.REFERENCE`, and their labels only say so.
         pool: the items to learn from.
         teachers: who is asked about them.
         new_student: from a seed to an untrained student.
@@ -71,7 +77,7 @@ class Run:
         self,
         folder: Path,
         *,
-        space: LabelSpace,
+        space: LabelSpace | None,
         pool: Items,
         teachers: Sequence[Teacher],
         new_student: Callable[[int], Student],
@@ -81,9 +87,11 @@ class Run:
         seed: int = 0,
         validation: tuple[Items, Tensor] | None = None,
         progress: train.Progress | None = None,
+        answers: Answers | None = None,
     ) -> None:
-        self.folder, self.space, self.pool, self.teachers = folder, space, pool, list(teachers)
-        self.gold = gold if gold is not None else Gold((), torch.zeros(0, dtype=torch.long), space)
+        self.folder, self.pool, self.teachers = folder, pool, list(teachers)
+        self._space, self.answers = space, answers
+        self.gold = gold if gold is not None else Gold((), torch.zeros(0, dtype=torch.long), space or OPEN)
         self.gold_items = gold_items if gold_items is not None else pool.select(pool.rows(self.gold.ids))
         self.new_student, self.options, self.seed = new_student, options or Train(), seed
         self.validation, self.progress = validation, progress
@@ -92,9 +100,15 @@ class Run:
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
-        self.notes: list[str] = []
         self._check_stopping()
         self._lock = _lock(folder) if rank() == 0 else None
+
+    @property
+    def space(self) -> LabelSpace:
+        """The task's classes. Raises RunError where answers are open: a method that needs classes cannot run there."""
+        if self._space is None:
+            raise RunError("This method needs classes, and the answers of a generation task are open; distill does not.")
+        return self._space
 
     def close(self) -> None:
         """Let go of the folder, for another run in this program; a process that ends lets go by itself."""
@@ -116,10 +130,17 @@ class Run:
         """What each teacher has said in this run, of whatever it was asked; a teacher that was not asked is left out."""
         return [join(list(said.values())) for said in self._heard.values()]
 
-    def ask(self, source: Teacher | Student, items: Items) -> Evidence:
-        """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again."""
+    def ask(self, source: Teacher | Student, items: Items, sampling: Sampling | None = None) -> Evidence:
+        """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again.
+
+        Of a student that writes, one greedy text an item, or as many as `sampling` says; teachers sample by the recipe.
+        """
         if not hasattr(source, "ask"):
             student, name = source, self._names.get(source.key, "student")
+            if self.answers is not None:
+                how, rows = sampling or Sampling(), self.options.per_device_eval_batch_size
+                key = fingerprint(student.key, asdict(how))
+                return self._answered(name, key, items, lambda: answer_texts(writer(student), items, how, name, rows))
             return self._answered(name, student.key, items, lambda: self._answer(student, items, name))
         teacher = cast(Teacher, source)
         if not teacher.keeps_answers:
@@ -175,13 +196,15 @@ class Run:
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
         said = {} if options is None else options.model_dump()
         validation = self._validation()
-        judged = "" if validation is None else fingerprint(validation[0].key, validation[1])
+        judged = "" if validation is None else fingerprint(validation[0].key, validation[1], *self._texts(validation[0]))
         who = [student.key for student in students]
         key = fingerprint("fit", *who, labelled.key, loop.model_dump(exclude=INERT), said, start, judged, count())
 
         def build(folder: Path) -> None:
             task = train.Fit(
-                first, labelled, loop, start, folder, self._validator(validation), self.progress, self._readings.of
+                *(first, labelled, loop, start, folder, self._validator(validation), self.progress),
+                encode=self._readings.of,
+                warn=self.warn,
             )
             pairs = zip(students, objectives.items(), strict=True)
             sides = [train.Side(student, objective, loop, name) for student, (name, objective) in pairs]
@@ -218,7 +241,15 @@ class Run:
     def gold_labelled(self, weight: float = 1.0) -> Labelled:
         """The training set of gold alone: the part of gold that serves training."""
         part = self.gold.part("train")
+        if self.answers is not None:
+            items = self.gold_items.select(self.gold_items.rows(part.ids))
+            told = from_texts(items, [{text: 1.0} for text in self._texts(items)])
+            return replace(told, weight=torch.full((len(items),), weight))
         return from_gold(self.gold_items.select(self.gold_items.rows(part.ids)), part.labels, len(self.space), weight)
+
+    def _texts(self, items: Items) -> list[str]:
+        """The references of gold or validation items; none where there are classes."""
+        return [] if self.answers is None else column(items.columns, REFERENCE, "Gold of open answers")
 
     def stage(self, name: str, key: str, build: Callable[[Path], None], everywhere: bool = False) -> Path:
         """The folder of a finished stage; built if it is not there yet, by rank 0 alone unless `everywhere`.
@@ -263,11 +294,6 @@ class Run:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
-    def note(self, sentence: str) -> None:
-        """Say once in the report what the method decided by itself."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
     def _validation(self) -> tuple[Items, Tensor] | None:
         if self.validation is not None:
             return self.validation
@@ -281,6 +307,9 @@ class Run:
         if validation is None:
             return None
         items, labels = validation
+        if self.answers is not None:
+            texts = self._texts(items)
+            return lambda student: likelihood(writer(student), items, texts).loss
 
         def nll(student: Student) -> float:
             logits = self._answer(student, items, "student").logits

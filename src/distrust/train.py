@@ -23,10 +23,11 @@ from distrust.data import Items
 from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.labelled import Labelled
-from distrust.objective import Batch, Objective
+from distrust.objective import Objective
 from distrust.optim import Optimiser
 from distrust.processes import Processes, mix, seed, wait
 from distrust.recipe import Train
+from distrust.rows import Completions, Rows
 from distrust.students import Encoded, Student
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
@@ -58,36 +59,6 @@ class Side:
         self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
 
-class Rows:
-    """A training set as the sides read it: encoded once for each, then cut into batches by row.
-
-    What tells nothing is not carried: targets or labels that no item has, and weights that are all alike.
-    """
-
-    def __init__(self, encoded: Sequence[Encoded], labelled: Labelled) -> None:
-        self.encoded = encoded
-        self.weight = labelled.weight
-        self.told: Batch = dict(labelled.extra)
-        if labelled.has_targets:
-            self.told["targets"] = labelled.targets
-        if labelled.has_labels:
-            self.told["labels"] = labelled.labels
-        if not bool((labelled.weight == labelled.weight[0]).all()):
-            self.told["weight"] = labelled.weight
-
-    def __len__(self) -> int:
-        return len(self.weight)
-
-    def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
-        """Rows (n,) long to each side's inputs and what is told: targets (n, C), labels (n,), weight (n,), row (n,)."""
-        told = {name: value[rows] for name, value in self.told.items()}
-        return [one.batch(rows) for one in self.encoded], told | {"row": rows}
-
-    def count(self, rows: Tensor) -> Tensor:
-        """What rows (n,) count together, in the measure of `take`'s weights."""
-        return self.weight[rows].sum() if "weight" in self.told else torch.tensor(float(len(rows)))
-
-
 @dataclass(frozen=True)
 class Fit:
     """One training: what, on what, how, and where its checkpoints live."""
@@ -100,6 +71,7 @@ class Fit:
     validate: Callable[[Student], float] | None = None  # lower is better
     progress: Progress | None = None
     encode: Callable[[Student, Items], Encoded] | None = None  # default: the student's own `encode`
+    warn: Callable[[str], None] = lambda _: None  # told what a person should know of the items as they were read
 
 
 def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
@@ -119,7 +91,13 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
     if not len(told):
         raise RunError(f"There is nothing to train {task.name} on: no item has a target or a gold label.")
     encode = task.encode or (lambda student, items: student.encode(items))
-    rows = Rows([encode(side.student, told.items) for side in sides], told)
+    rows: Rows | Completions
+    if told.texts is None:
+        rows = Rows([encode(side.student, told.items) for side in sides], told)
+    else:
+        rows = Completions([side.student for side in sides], told)
+        for note in rows.notes:
+            task.warn(note)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(sides, task.options) as processes:
         for side in sides:
             side.begin()
@@ -131,7 +109,9 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
     return state.history
 
 
-def _epoch(sides: Sequence[Side], rows: Rows, task: Fit, state: checkpoint.State, processes: Processes) -> None:
+def _epoch(
+    sides: Sequence[Side], rows: Rows | Completions, task: Fit, state: checkpoint.State, processes: Processes
+) -> None:
     """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
     options = task.options
     steps = _steps(len(rows), options, processes.count)
@@ -160,7 +140,7 @@ def _save(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: 
 
 
 def _step(
-    sides: Sequence[Side], rows: Rows, chosen: Tensor, step: int, total: int, start: int, processes: Processes
+    sides: Sequence[Side], rows: Rows | Completions, chosen: Tensor, step: int, total: int, start: int, processes: Processes
 ) -> dict[str, Tensor]:
     """One move on rows (n,): split into micro-batches, each divided by the whole step's count."""
     moving = [side for side in sides if step % side.every == 0]
@@ -179,7 +159,7 @@ def _step(
 def _look(
     sides: Sequence[Side],
     moving: Sequence[Side],
-    rows: Rows,
+    rows: Rows | Completions,
     micro: Tensor,
     count: Tensor | None,
     progress: float,

@@ -117,7 +117,7 @@ def test_saved_students_load_for_us_and_for_anybody(kind: str, tmp_path: Path) -
     student = build(options(kind, wild=True), Answers(recipe.Answer(kind="yes_no")), 0, flips(60)[0])
     student.save(tmp_path / "student")
     again = load(tmp_path / "student")
-    assert (again.key, again.reads, again.space) == (student.key, student.reads, student.space)
+    assert (again.key, again.reads, again.answers) == (student.key, student.reads, student.answers)
     written = generate(student, ITEMS).texts
     assert generate(again, ITEMS).texts == written
     model, tokenizer = (one.from_pretrained(tmp_path / "student") for one in (AutoModelForCausalLM, AutoTokenizer))

@@ -8,7 +8,7 @@ import torch
 from distrust.data import Items
 from distrust.errors import DataError
 from distrust.students.causal import CausalStudent
-from distrust.students.sampling import Sampling, _choose, _exponential, _keys, generate
+from distrust.students.sampling import _Choice, _choose, _exponential, _keys, generate
 from tests.writers import KINDS, flips, writer
 
 ITEMS = flips(30)[0]
@@ -129,7 +129,7 @@ def test_tokens_are_drawn_as_often_as_they_should(temperature: float, top_p: flo
         wanted = wanted / wanted.sum()
     keys = _keys([str(row) for row in range(5000)], 1, 1)
     drawn = [
-        _choose(logits.expand(5000, 6), keys, step, Sampling(temperature, top_p, torch.tensor([0]))) for step in range(8)
+        _choose(logits.expand(5000, 6), keys, step, _Choice(temperature, top_p, torch.tensor([0]))) for step in range(8)
     ]
     shares = torch.cat(drawn).bincount(minlength=6).double() / 40_000
     assert shares[4] == 0

@@ -53,10 +53,14 @@ class Student(Protocol):
 
     key: str
     reads: str
-    space: LabelSpace
     module: nn.Module
     default_learning_rate: float
     notes: tuple[str, ...]  # what a person should know of it, such as weights that start at random
+
+    @property
+    def space(self) -> LabelSpace:
+        """The classes. Raises DataError of a student that writes texts."""
+        ...
 
     def encode(self, items: Items) -> Encoded:
         """Tokenise items once."""

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from distrust import recipe
 from distrust.answers import Answers
 from distrust.data import Items
-from distrust.errors import DataError, RecipeError
+from distrust.errors import DataError, RecipeError, RunError
 from distrust.files import fingerprint, write_json
+from distrust.labels import LabelSpace
 from distrust.modules import frozen, weights_key
 from distrust.pretrained import accepted_inputs, load_causal, load_tokenizer, pair, quiet, token_limit
 from distrust.secrets import expand
+from distrust.students import Student
 from distrust.students.completions import Exchanges, Prompts, Reader
 from distrust.students.saving import ABOUT, publishing, read_about
 from distrust.students.scratch import check_config, make_config, make_model
@@ -35,27 +37,36 @@ class CausalStudent:
 
     key: str
     reads: str
-    space: Answers
+    answers: Answers  # how its texts are read
     module: nn.Module
     default_learning_rate: float
     notes: tuple[str, ...]
     reader: Reader
+    accepted: frozenset[str]  # inputs of the model's `forward`, which several processes wrap
+
+    @property
+    def space(self) -> LabelSpace:
+        """None. Raises DataError: a text is no class."""
+        raise DataError("A causal student writes texts and knows no classes; what it says is asked for as texts.")
 
     def encode(self, items: Items) -> Prompts:
         """Tokenise prompts once. Raises DataError for tensors."""
         return self.reader.prompts(items)
 
-    def encode_told(self, items: Items, completions: Sequence[str]) -> Exchanges:
-        """Tokenise prompts and the completion to be learned of each, once. Raises DataError for tensors."""
-        return self.reader.exchanges(items, completions)
+    def encode_told(self, items: Items, completions: Sequence[str], whose: Tensor | None = None) -> Exchanges:
+        """Tokenise prompts, and completions (R) of the items in rows `whose` (R,); default: one of each, in order.
+
+        Raises:
+            DataError: items that are tensors.
+        """
+        return self.reader.exchanges(items, completions, whose)
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """A batch of `Exchanges` to the logits of its labels, (n, T, V); the head is run for no other position."""
         inputs = dict(inputs)
         asked = inputs.pop("labels").shape[-1]
-        accepted = accepted_inputs(self.module)
-        keep = {"logits_to_keep": asked} if "logits_to_keep" in accepted else {}
-        known = {name: value for name, value in inputs.items() if name in accepted}
+        keep = {"logits_to_keep": asked} if "logits_to_keep" in self.accepted else {}
+        known = {name: value for name, value in inputs.items() if name in self.accepted}
         logits: Tensor = self.module(**known, **keep, use_cache=False).logits
         return logits[:, logits.shape[1] - asked :]
 
@@ -65,7 +76,7 @@ class CausalStudent:
         about = {
             "kind": "causal",
             "key": self.key,
-            "answer": self.space.how.model_dump(),
+            "answer": self.answers.how.model_dump(),
             "template": reader.template,
             "max_prompt_length": reader.max_prompt_length,
             "max_completion_length": reader.max_completion_length,
@@ -77,12 +88,12 @@ class CausalStudent:
             write_json(draft / ABOUT, about)
 
 
-def build(options: recipe.CausalStudent, space: Answers, seed: int, pool: Items) -> CausalStudent:
+def build(options: recipe.CausalStudent, answers: Answers, seed: int, pool: Items) -> CausalStudent:
     """A student before training.
 
     Args:
         options: the recipe's part.
-        space: how its answers are read.
+        answers: how its texts are read.
         seed: of the weights that are not loaded; the global random state is left alone.
         pool: its prompts make the tokenizer of a model from scratch; no completion is read, which might be hidden.
 
@@ -93,14 +104,14 @@ def build(options: recipe.CausalStudent, space: Answers, seed: int, pool: Items)
     given = load_tokenizer(expand(options.tokenizer)) if options.tokenizer else None
     if options.config is not None:
         model, tokenizer = _from_scratch(options, seed, pool, given)
-        return _student(model, tokenizer, space, options, "scratch")
+        return _student(model, tokenizer, answers, options, "scratch")
     where = expand(options.model or "")
     model, report = load_causal(where, revision=options.revision)
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise DataError(f"{where} lacks {len(missing)} weights, {missing[0]} first; it is no causal language model.")
     tokenizer = given or load_tokenizer(where, revision=options.revision)
-    return _student(model, tokenizer, space, options, "pretrained")
+    return _student(model, tokenizer, answers, options, "pretrained")
 
 
 def load(folder: Path) -> CausalStudent:
@@ -110,18 +121,26 @@ def load(folder: Path) -> CausalStudent:
     tokenizer = load_tokenizer(str(folder))
     reader = Reader(tokenizer, about["template"], about["max_prompt_length"], about["max_completion_length"])
     pair(model, tokenizer)
-    space = Answers(recipe.Answer(**about["answer"]))
-    return CausalStudent(about["key"], reader.key, space, model, about["default_learning_rate"], (), reader)
+    answers = Answers(recipe.Answer(**about["answer"]))
+    rate = about["default_learning_rate"]
+    return CausalStudent(about["key"], reader.key, answers, model, rate, (), reader, accepted_inputs(model))
 
 
-def _student(model: Any, tokenizer: Any, space: Answers, options: recipe.CausalStudent, start: str) -> CausalStudent:
+def writer(student: Student) -> CausalStudent:
+    """A student that writes texts. Raises RunError for one of another kind."""
+    if not isinstance(student, CausalStudent):
+        raise RunError("This student chooses between classes and writes no texts; give `student` the kind causal.")
+    return student
+
+
+def _student(model: Any, tokenizer: Any, answers: Answers, options: recipe.CausalStudent, start: str) -> CausalStudent:
     if tokenizer.eos_token_id is None:
         raise DataError("The student's tokenizer has no end token (eos_token), so its texts could not end; add one to it.")
     pair(model, tokenizer)
     _check_causal(model)
     reader = Reader(tokenizer, options.template, *_lengths(options, model, tokenizer))
-    key = fingerprint("causal", weights_key(model), reader.key, space.how.model_dump())
-    return CausalStudent(key, reader.key, space, model, RATES[start], (), reader)
+    key = fingerprint("causal", weights_key(model), reader.key, answers.how.model_dump())
+    return CausalStudent(key, reader.key, answers, model, RATES[start], (), reader, accepted_inputs(model))
 
 
 def _from_scratch(options: recipe.CausalStudent, seed: int, pool: Items, given: Any | None) -> tuple[Any, Any]:

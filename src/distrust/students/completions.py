@@ -75,12 +75,13 @@ class Exchanges:
     """Prompts with a completion each: what a causal model learns from."""
 
     prompts: Ragged
-    completions: Ragged
+    whose: Tensor  # (R,) long: which prompt each completion answers
+    completions: Ragged  # R of them
     fill: int
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.prompts)
+        return len(self.completions)
 
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
         """Some rows (n,) long: `input_ids` (n, P + T - 1) with their mask and positions, and `labels` (n, T).
@@ -88,7 +89,7 @@ class Exchanges:
         The model reads everything but a completion's last token; its last T outputs are asked for the T labels. IGNORED
         fills the labels of shorter completions.
         """
-        prompt, there = self.prompts.padded(rows, self.fill, left=True)
+        prompt, there = self.prompts.padded(self.whose[rows], self.fill, left=True)
         completion, said = self.completions.padded(rows, self.fill, left=False)
         ids = torch.cat([prompt, completion[:, :-1]], 1)
         inside = torch.cat([there, said[:, :-1]], 1)
@@ -123,16 +124,17 @@ class Reader:
         tokens, notes = self._prompts(items)
         return Prompts(tokens, self.tokenizer.pad_token_id, notes)
 
-    def exchanges(self, items: Items, completions: Sequence[str]) -> Exchanges:
-        """Items with the completion to be learned of each. Raises DataError for tensors."""
-        assert len(items) == len(completions), "one completion an item"
+    def exchanges(self, items: Items, completions: Sequence[str], whose: Tensor | None = None) -> Exchanges:
+        """Completions (R) of the items in rows `whose` (R,) long; default: one of each, in order."""
+        whose = torch.arange(len(items)) if whose is None else whose
+        assert len(whose) == len(completions), "each completion answers one item"
         prompts, notes = self._prompts(items)
         end, limit = self.tokenizer.eos_token_id, self.max_completion_length
         said = [[*ids, end] for ids in self._tokens(completions, special=False)]
         long = sum(len(ids) > limit for ids in said)
         if long:
             notes += (f"{long} of {len(said)} completions are longer than {limit} tokens: their end is cut off.",)
-        return Exchanges(prompts, Ragged.of([ids[:limit] for ids in said]), self.tokenizer.pad_token_id, notes)
+        return Exchanges(prompts, whose, Ragged.of([ids[:limit] for ids in said]), self.tokenizer.pad_token_id, notes)
 
     def _prompts(self, items: Items) -> tuple[Ragged, tuple[str, ...]]:
         if isinstance(items.inputs, Tensor):

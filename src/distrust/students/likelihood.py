@@ -30,6 +30,11 @@ class Likelihood:
         """exp(mean log-probability): (B,) in [0, 1], the length-normalised likelihood."""
         return (self.logp / self.tokens).exp()
 
+    @property
+    def loss(self) -> float:
+        """Nats a token, over all tokens together."""
+        return -float(self.logp.sum() / self.tokens.sum().clamp(min=1))
+
 
 def likelihood(student: CausalStudent, items: Items, completions: Sequence[str], rows: int = 64) -> Likelihood:
     """Score a completion of each item (B), without sampling, in eval mode and without gradient; modes are as before."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from distrust.data import Items
 from distrust.errors import DataError
+from distrust.evidence import Cost, Evidence
 from distrust.modules import device_of, frozen
-from distrust.pretrained import accepted_inputs
 from distrust.students.causal import CausalStudent
 
 LOW = 0xFFFFFFFF  # 32 bits of an int64, in which products may wrap
@@ -33,6 +33,16 @@ class Written:
 
 @dataclass(frozen=True)
 class Sampling:
+    """How a student is asked for texts: so many an item, at a temperature (0: greedy, and then all alike)."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Choice:
     """How the next token is chosen."""
 
     temperature: float
@@ -69,7 +79,7 @@ def generate(
     limit = student.reader.max_completion_length if max_new_tokens is None else max_new_tokens
     _check(samples, temperature, top_p, limit)
     prompts, device = student.encode(items), device_of(student.module)
-    sampling = Sampling(temperature, top_p, _ends(student, device))
+    choice = _Choice(temperature, top_p, _ends(student, device))
     copies = samples if temperature > 0 else 1
     written = torch.full((len(items), copies, limit), student.reader.tokenizer.pad_token_id)
     lengths = torch.zeros(len(items), copies, dtype=torch.long)
@@ -77,7 +87,7 @@ def generate(
         for chosen in prompts.by_length(max(1, rows // copies)):
             inputs = {name: value.to(device) for name, value in prompts.batch(chosen).items()}
             keys = _keys([items.ids[row] for row in chosen.tolist()], copies, seed).to(device)
-            tokens, counts = _write(student.module, inputs, copies, limit, sampling, keys)
+            tokens, counts = _write(student, inputs, copies, limit, choice, keys)
             written[chosen], lengths[chosen] = tokens.cpu().view(-1, copies, limit), counts.cpu().view(-1, copies)
     texts = _texts(student.reader.tokenizer, written.flatten(0, 1), lengths.flatten().clamp(max=limit))
     repeat = 1 if temperature > 0 else samples
@@ -87,20 +97,27 @@ def generate(
     )
 
 
+def answer_texts(
+    student: CausalStudent, items: Items, sampling: Sampling, name: str = "student", rows: int = 256
+) -> Evidence:
+    """What a student writes as evidence: texts and the answers read from them, free of charge. Raises as `generate` does."""
+    written = generate(student, items, **asdict(sampling), rows=rows)
+    return student.answers.evidence(name, items.ids, written.texts, Cost.free(len(items)))
+
+
 def _write(
-    model: Any, inputs: dict[str, Tensor], copies: int, limit: int, sampling: Sampling, keys: Tensor
+    student: CausalStudent, inputs: dict[str, Tensor], copies: int, limit: int, choice: _Choice, keys: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Complete n prompts (n, P), each `copies` times: tokens (n · copies, limit) and their number, limit + 1 if cut off.
 
     keys: (n · copies,) long, of each text's random numbers.
     """
-    accepted = accepted_inputs(model)
-    keep = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    keep = {"logits_to_keep": 1} if "logits_to_keep" in student.accepted else {}
 
     def look(ids: Tensor, cache: Any) -> Any:
         given = {"input_ids": ids, "attention_mask": mask, "position_ids": place}
-        given = {name: value for name, value in given.items() if name in accepted}
-        return model(**given, **keep, past_key_values=cache, use_cache=True)
+        given = {name: value for name, value in given.items() if name in student.accepted}
+        return student.module(**given, **keep, past_key_values=cache, use_cache=True)
 
     mask, place = inputs["attention_mask"], inputs["position_ids"]
     output = look(inputs["input_ids"], None)
@@ -112,9 +129,9 @@ def _write(
     tokens = torch.zeros(len(mask), limit, dtype=torch.long, device=mask.device)
     counts = torch.full((len(mask),), limit + 1, device=mask.device)
     for step in range(limit):
-        chosen = _choose(logits, keys[live], step, sampling)
+        chosen = _choose(logits, keys[live], step, choice)
         tokens[live, step] = chosen
-        ended = torch.isin(chosen, sampling.ends) & (counts[live] > limit)
+        ended = torch.isin(chosen, choice.ends) & (counts[live] > limit)
         counts[live[ended]] = step
         going = counts[live] > limit
         left = int(going.sum())
@@ -129,18 +146,18 @@ def _write(
     return tokens, counts
 
 
-def _choose(logits: Tensor, keys: Tensor, step: int, sampling: Sampling) -> Tensor:
+def _choose(logits: Tensor, keys: Tensor, step: int, choice: _Choice) -> Tensor:
     """The next token of each row: logits (n, V), keys (n,), to ids (n,).
 
     Sampled by the largest of log-probability plus Gumbel noise (Gumbel 1954), which a rounding error moves only where two
     tokens tie; the inverse of the distribution function would add up the roundings of the whole vocabulary.
     """
-    if not sampling.temperature:
+    if not choice.temperature:
         return logits.argmax(-1)
-    scaled = logits.float() / sampling.temperature
-    if sampling.top_p < 1:
+    scaled = logits.float() / choice.temperature
+    if choice.top_p < 1:
         ranked, order = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
-        outside = ranked.cumsum(-1) - ranked >= sampling.top_p  # never the first
+        outside = ranked.cumsum(-1) - ranked >= choice.top_p  # never the first
         scaled = scaled.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
     return (scaled - _exponential(keys, step, scaled.shape[-1]).log()).argmax(-1)
 

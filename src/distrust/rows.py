@@ -1,0 +1,83 @@
+"""A training set as the sides of a fit read it, cut into batches by row.
+
+Knows what is told of a row and how much it counts. Knows nothing of losses, steps or how a student reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from distrust.labelled import Labelled
+from distrust.objective import Batch
+from distrust.students import Encoded, Student
+from distrust.students.causal import writer
+from distrust.students.completions import IGNORED
+
+
+class Rows:
+    """A training set as the sides read it: encoded once for each, then cut into batches by row.
+
+    What tells nothing is not carried: targets or labels that no item has, and weights that are all alike.
+    """
+
+    def __init__(self, encoded: Sequence[Encoded], labelled: Labelled) -> None:
+        self.encoded = encoded
+        self.weight = labelled.weight
+        self.told: Batch = dict(labelled.extra)
+        if labelled.has_targets:
+            self.told["targets"] = labelled.targets
+        if labelled.has_labels:
+            self.told["labels"] = labelled.labels
+        if not bool((labelled.weight == labelled.weight[0]).all()):
+            self.told["weight"] = labelled.weight
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
+        """Rows (n,) long to each side's inputs and what is told: targets (n, C), labels (n,), weight (n,), row (n,)."""
+        told = {name: value[rows] for name, value in self.told.items()}
+        return [one.batch(rows) for one in self.encoded], told | {"row": rows}
+
+    def count(self, rows: Tensor) -> Tensor:
+        """What rows (n,) count together, in the measure of `take`'s weights."""
+        return self.weight[rows].sum() if "weight" in self.told else torch.tensor(float(len(rows)))
+
+
+class Completions:
+    """A training set of open answers as the sides read it: a row for each completion that an item is told.
+
+    A row counts, at every token of its completion, the item's weight times what the completion weighs in the item's target.
+    Prompts and padding count nothing, so that a step is divided by all tokens it learns from. The sides share one tokenizer:
+    what is told of a token is told to all of them.
+    """
+
+    def __init__(self, students: Sequence[Student], labelled: Labelled) -> None:
+        assert labelled.texts is not None, "a training set of classes has other rows"
+        self.whose, places = labelled.targets.nonzero().unbind(-1)  # (R,) twice: item and completion
+        self.weight = labelled.targets[self.whose, places] * labelled.weight[self.whose]  # (R,)
+        answers = labelled.texts.answers
+        said = [answers[item][place] for item, place in zip(self.whose.tolist(), places.tolist(), strict=True)]
+        self.encoded = [writer(student).encode_told(labelled.items, said, self.whose) for student in students]
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how they were read: what was cut."""
+        return self.encoded[0].notes
+
+    def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
+        """Rows (n,) long to each side's inputs and what is told: labels (n, T), weight (n, T), the item's row (n,)."""
+        inputs = [one.batch(rows) for one in self.encoded]
+        labels = inputs[0]["labels"]
+        weight = self.weight[rows].unsqueeze(-1) * (labels != IGNORED)
+        return inputs, {"labels": labels, "weight": weight, "row": self.whose[rows]}
+
+    def count(self, rows: Tensor) -> Tensor:
+        """What rows (n,) count together: the weight of all their tokens."""
+        return (self.weight[rows] * self.encoded[0].completions.lengths[rows]).sum()
