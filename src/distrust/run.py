@@ -100,6 +100,7 @@ class Run:
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self._check_stopping()
         self._lock = _lock(folder) if rank() == 0 else None
 
@@ -293,6 +294,11 @@ class Run:
         """Say once, here and in the report, what a person should know."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Say once in the report what the method decided by itself."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def _validation(self) -> tuple[Items, Tensor] | None:
         if self.validation is not None:
