@@ -163,7 +163,7 @@ def ended(started: subprocess.Popen[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("sharded", [True, False])
 def test_two_processes_train_the_transformer_that_one_would(tmp_path: Path, sharded: bool) -> None:
-    """Sums meet in another order: float32 rounds at 6e-8, AdamW divides small gradients by their own root, 18 steps."""
+    """Sums meet in another order: float32 rounds at 6e-8, AdamW divides small gradients by their own root; seen: 8e-7."""
     (tmp_path / "script.py").write_text(SCRIPT)
     words = (str(tmp_path / "script.py"), str(tmp_path), "0", "clipped", "accumulated")
     if sharded:
@@ -180,7 +180,7 @@ def test_two_processes_train_the_transformer_that_one_would(tmp_path: Path, shar
             trained = load_tensors(tmp_path / f"{rank}-{name}")
             assert trained.keys() == alone.keys(), "plain names"
             for key, value in alone.items():
-                torch.testing.assert_close(trained[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+                torch.testing.assert_close(trained[key], value, rtol=1e-4, atol=1e-5, msg=f"{name}: {key}")
             theirs, judged, said = read_json(tmp_path / f"{rank}-{name}.json")
             assert [row["validation"] for row in theirs] == pytest.approx([row["validation"] for row in history], rel=1e-3)
             assert judged == pytest.approx(min(row["validation"] for row in theirs), rel=1e-5), "the best weights are back"
