@@ -53,6 +53,11 @@ def most_trusted(trust: Tensor, keep: float, ids: Sequence[str], groups: Tensor 
     return kept
 
 
+def rows(mask: Tensor) -> Tensor:
+    """The rows of a mask (N,) bool, in order: (n,) long, as training sets and items are selected by."""
+    return mask.nonzero().squeeze(-1)
+
+
 def _seats(members: Sequence[Sequence[int]], keep: float) -> list[tuple[Sequence[int], int]]:
     """Each group's places, and how many of them are kept: round(keep · N) in all, largest remainders first.
 

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from distrust.methods.voted import GoldWeight, relabelled, voted
+from distrust.claimed import told_by
+from distrust.methods.voted import GoldWeight, voted
 from distrust.processes import mix
 from distrust.recipe import Strict
 from distrust.run import Run
@@ -30,10 +31,10 @@ def mckd(run: Run, options: Mckd) -> Student:
     order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(mix(run.seed, 2)))
     one, two = order.chunk(2)
     for stage in range(1, options.stages):
-        targets = pool.targets.clone()
+        relabelled = pool
         for name, own, other in (("a", one, two), ("b", two, one)):
             student = run.fit(f"{name}{stage}", run.with_gold(pool.select(own), options.gold_weight))
-            unseen = pool.select(other)
-            targets[other] = relabelled(unseen, run.ask(student, unseen.items)).targets
-        pool = pool.told_as(targets)
+            unseen = pool.items.select(other)
+            relabelled = relabelled.relabelled(told_by([run.ask(student, unseen)], unseen, run.space))
+        pool = relabelled
     return run.fit("student", run.with_gold(pool, options.gold_weight))

@@ -11,11 +11,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from distrust.claimed import told_by
 from distrust.evidence import Evidence
 from distrust.labelled import Labelled
 from distrust.methods.selective import Selective, better_part
-from distrust.methods.voted import doubtable, relabelled, voted
+from distrust.methods.voted import doubtable, voted
 from distrust.run import Run
+from distrust.select import rows
 from distrust.students import Student
 
 
@@ -32,25 +34,18 @@ def peer_advised(run: Run, options: PeerAdvised) -> Student:
     pool = doubtable(run, voted(run))  # T
     scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)  # 1
     high = better_part(run, scout, pool, options)  # 2 and 3: T_high; the rest is T_low
-    low = (~high).nonzero().squeeze(-1)
-    if len(low):
-        peer = run.fit("peer", run.with_gold(pool.select(high.nonzero().squeeze(-1)), options.gold_weight))  # 4
-        pool = _advised(pool, low, run.ask(peer, pool.items.select(low)))  # 5
+    doubted = pool.select(rows(~high))
+    if len(doubted):
+        peer = run.fit("peer", run.with_gold(pool.select(rows(high)), options.gold_weight))  # 4
+        said = run.ask(peer, doubted.items)
+        advice = told_by([said], doubted.items, run.space)
+        pool = pool.relabelled(advice.select(rows(_peer_is_believed(doubted, said))))  # 5, in the pool's own order
     return run.fit("student", run.with_gold(pool, options.gold_weight))  # 6
 
 
-def _advised(pool: Labelled, low: Tensor, said: Evidence) -> Labelled:
-    """T_high and T_low, the latter told what the peer says where it is believed, in the pool's own order.
-
-    So a peer that changes no label leaves plain distillation, bit for bit.
-    """
-    doubted = pool.select(low)
-    believed = _peer_is_believed(doubted, said)  # (n,)
-    targets = pool.targets.clone()
-    targets[low] = torch.where(believed.unsqueeze(-1), relabelled(doubted, said).targets, doubted.targets)
-    return pool.told_as(targets)
-
-
 def _peer_is_believed(doubted: Labelled, said: Evidence) -> Tensor:
-    """Which doubted items are told the peer's claim instead of the teachers': (n,) bool. Without a gate, all of them."""
+    """Which doubted items are told the peer's claim instead of the teachers': (n,) bool. Without a gate, all of them.
+
+    Where none is, plain distillation is left, bit for bit.
+    """
     return torch.ones(len(doubted), dtype=torch.bool)

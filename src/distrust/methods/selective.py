@@ -16,7 +16,7 @@ from distrust.labelled import Labelled
 from distrust.methods.voted import GoldWeight, doubtable, voted
 from distrust.recipe import Strict
 from distrust.run import Run
-from distrust.select import Ties, most_trusted
+from distrust.select import Ties, most_trusted, rows
 from distrust.students import Student
 from distrust.trust.claims import label_likelihood, label_match
 
@@ -49,7 +49,7 @@ def selective(run: Run, options: Selective) -> Student:
     pool = doubtable(run, voted(run))
     scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)
     high = better_part(run, scout, pool, options)
-    return run.fit("student", run.with_gold(pool.select(high.nonzero().squeeze(-1)), options.gold_weight))
+    return run.fit("student", run.with_gold(pool.select(rows(high)), options.gold_weight))
 
 
 def better_part(run: Run, scout: Student, pool: Labelled, options: Selective) -> Tensor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from distrust.methods.voted import GoldWeight, relabelled, voted
+from distrust.claimed import told_by
+from distrust.methods.voted import GoldWeight, voted
 from distrust.recipe import Strict
 from distrust.run import Run
+from distrust.select import rows
 from distrust.students import Student
 from distrust.trust.distribution import confidence
 
@@ -31,8 +33,8 @@ def self_distillation(run: Run, options: SelfDistillation) -> Student:
     epochs = options.relabel_epochs or (None if options.confident else SD_EPOCHS)
     first = run.fit("first", run.with_gold(pool, options.gold_weight), epochs=epochs)
     said = run.ask(first, pool.items)
-    pool = relabelled(pool, said)
+    pool = told_by([said], pool.items, run.space)
     if options.confident:
         sure = confidence(said.distribution().double())  # (N,); in doubles equal ones are not below their mean
-        pool = pool.select((sure >= sure.mean()).nonzero().squeeze(-1))
+        pool = pool.select(rows(sure >= sure.mean()))
     return run.fit("student", run.with_gold(pool, options.gold_weight))

@@ -1,6 +1,6 @@
-"""What methods for teachers' mistakes share: the pool told by a vote, and items told anew by a student.
+"""What methods for teachers' mistakes begin with: the pool told by a vote, and what of it may be doubted.
 
-Knows claims and who made them. Does not know which of them a method doubts.
+Knows claims and gold. Does not know which of them a method doubts.
 """
 
 from __future__ import annotations
@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from torch.nn.functional import one_hot
 
 from distrust import combine
 from distrust.errors import RunError
 from distrust.evaluate import final_claims
-from distrust.evidence import Evidence
 from distrust.labelled import Labelled, from_targets
 from distrust.run import Run
 
@@ -48,11 +46,6 @@ def doubtable(run: Run, pool: Labelled) -> Labelled:
     """The items of a pool that have no gold label: claims about the others are never ranked, so that gold can judge them."""
     known = set(run.gold.ids)
     return pool.select([row for row, item in enumerate(pool.items.ids) if item not in known])
-
-
-def relabelled(labelled: Labelled, said: Evidence) -> Labelled:
-    """The same items, told what a student claims of them instead."""
-    return labelled.told_as(one_hot(said.claims[0], labelled.targets.shape[-1]).to(labelled.targets.dtype))
 
 
 def _warn_of_chance(run: Run, pool: Labelled) -> None:
