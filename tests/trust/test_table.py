@@ -20,6 +20,7 @@ ROWS = torch.tensor([0, 2])
     [
         ({"claims": torch.zeros(3, dtype=torch.long)}, r"legal is \(teachers, items\)"),
         ({"claims": torch.zeros(0, 3, dtype=torch.long)}, r"legal is \(teachers, items\)"),
+        ({"claims": torch.zeros(2, 0, dtype=torch.long)}, "holds no item"),
         ({"claims": CLAIMS.double()}, "int64"),
         ({"claims": CLAIMS + 1}, r"outside the 2 classes; legal are -1 \(abstains\) to 1"),
         ({"claims": CLAIMS - 1}, "outside the 2 classes"),

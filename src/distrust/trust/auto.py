@@ -64,9 +64,8 @@ class Auto:
 
     def fit(self, table: Table) -> Blend:
         """Fit all, judge each on gold it did not see, and blend."""
-        errors: dict[str, Estimator] = (
-            {"dawid-skene": DawidSkene()} if len(table.claims) > 2 else {"confusions": Confusions()}
-        )
+        compared = int((table.claims >= 0).any(-1).sum()) > 2  # teachers who speak at all
+        errors: dict[str, Estimator] = {"dawid-skene": DawidSkene()} if compared else {"confusions": Confusions()}
         candidates: dict[str, Estimator] = {"majority": Majority(), **errors}
         candidates |= {"weighted-vote": WeightedVote(), "stacking": Stacking()}
         folds = self._folds(table)
@@ -141,9 +140,10 @@ def _safe(table: Table, fitted: Fitted | None) -> tuple[str, str]:
     """What to rely on without gold, and why."""
     if not isinstance(fitted, ErrorModel):
         return "majority", "only three teachers or more can be compared with each other"
-    single = sum(len(claims[claims >= 0].unique()) < 2 for claims in table.claims)
-    if 2 * single > len(table.claims):
-        return "majority", f"{single} of {len(table.claims)} teachers only ever claim one class"
+    sizes = [len(set(claims[claims >= 0].tolist())) for claims in table.claims if bool((claims >= 0).any())]
+    single = sizes.count(1)
+    if 2 * single > len(sizes):
+        return "majority", f"{single} of {len(sizes)} teachers only ever claim one class"
     excess, first, second = _excess(table, fitted)
     if excess > 0:
         return (

@@ -15,7 +15,7 @@ from distrust import combine
 from distrust.trust.table import Patterns, Table, check_claims, need_gold
 from distrust.trust.voting import Majority
 
-SETTLED = 1e-5  # largest change of any item's posterior at which EM stops
+SETTLED = 1e-4  # largest change of any posterior at which EM stops
 
 
 @dataclass(frozen=True)

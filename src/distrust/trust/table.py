@@ -38,7 +38,7 @@ class Table:
         names: the teachers', for sentences; default their numbers.
 
     Raises:
-        DataError: shapes that do not fit, no teacher, a claim or gold label that is no class, a gold item twice, a
+        DataError: shapes that do not fit, no teacher or item, a claim or gold label that is no class, a gold item twice, a
             claim of a class that its teacher does not know, a row of probabilities that is no distribution.
     """
 
@@ -53,6 +53,8 @@ class Table:
     def __post_init__(self) -> None:
         check_claims(self.claims, None, self.classes)
         teachers, items = self.claims.shape
+        if not items:
+            raise DataError("The table holds no item; trust is fitted on one or more.")
         if self.gold_rows.dim() != 1 or self.gold_rows.shape != self.gold_labels.shape:
             shapes = f"{tuple(self.gold_rows.shape)} rows and {tuple(self.gold_labels.shape)} labels"
             raise DataError(f"Gold has {shapes}; legal is (n,) of both.")
