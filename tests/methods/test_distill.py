@@ -112,7 +112,9 @@ def test_one_teacher_is_ordinary_distillation_bit_for_bit(tmp_path: Path, temper
     assert all(torch.equal(value, ours[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("options", [{}, {"targets": "hard"}, {"trust": "confusions"}, {"temperature": 3.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"targets": "hard"}, {"trust": "confusions"}, {"trust": "dawid-skene"}, {"temperature": 3.0}]
+)
 def test_the_order_of_teachers_changes_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
     orders = list(itertools.permutations(range(4)))[::7]
     targets = [

@@ -14,10 +14,11 @@ SENTENCE = "auto blends 98% dawid-skene + 2% <script>alert(1)</script>, by cross
 
 
 def test_a_note_is_kept_and_shown_once(tmp_path: Path) -> None:
-    noted = replace(messages(items=90), notes=[SENTENCE])
+    plain = messages(items=90)
+    noted = replace(plain, notes=[SENTENCE])
     assert metrics(noted)["notes"] == [SENTENCE]
     save_facts(noted, tmp_path / "facts")
     assert list(load_facts(tmp_path / "facts").notes) == [SENTENCE]
     page = write_report(noted, tmp_path, metrics(noted)).read_text(encoding="utf-8")
     assert page.count("auto blends 98% dawid-skene + 2% &lt;script&gt;") == 1 and "<script>alert" not in page
-    assert "auto blends" not in write_report(messages(items=90), tmp_path, metrics(messages(items=90))).read_text(encoding="utf-8")
+    assert "auto blends" not in write_report(plain, tmp_path, metrics(plain)).read_text(encoding="utf-8")
