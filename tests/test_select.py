@@ -79,6 +79,9 @@ def test_a_remaining_place_goes_where_most_would_be_lost_then_to_the_more_truste
     groups = torch.tensor([0, 0, 0, 1, 1, 1, 2])
     assert most_trusted(trust, 0.5, list("abcdefg"), groups).tolist() == [True, True, False, True, True, False, False]
     assert int(most_trusted(trust, 0.3, list("abcdefg"), groups).sum()) == 2
+    spread = torch.tensor([0.9, 0.1, 0.05, 0.8, 0.7, 0.6])  # the second group's next item, not its first, is trusted more
+    kept = most_trusted(spread, 0.5, list("abcdef"), torch.tensor([0, 0, 0, 1, 1, 1]))
+    assert kept.tolist() == [True, False, False, True, True, False]
 
 
 @pytest.mark.parametrize(
