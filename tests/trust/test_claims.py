@@ -95,6 +95,7 @@ def test_the_clean_probability_is_that_of_a_mixture_fitted_by_hand(seed: int) ->
     assert found.tolist() == pytest.approx(mixture(losses.tolist()), abs=1e-6)
     assert bool((found[:30] > 0.5).all()) and bool((found[30:] < 0.5).all())
     assert torch.allclose(trust.clean_probability(10 * losses + 3), found, atol=1e-6), "a measure's scale changes nothing"
+    assert torch.allclose(trust.clean_probability(losses, seed=-1), found, atol=1e-6), "nor does a recipe's seed, here"
 
 
 def test_losses_that_are_all_alike_are_all_clean() -> None:

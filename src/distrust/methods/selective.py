@@ -66,15 +66,16 @@ def better_part(run: Run, scout: Student, pool: Labelled, options: Selective) ->
     high = most_trusted(agreement, options.keep, pool.items.ids, groups, options.ties)
     if not bool(high.any()):
         raise RunError(f"keep: {options.keep} of {len(pool)} items is none; raise it, or give more items.")
-    _warn_of_lost_classes(run, pool, high)
+    _warn_of_lost_classes(run, pool, high, options.balance)
     return high
 
 
-def _warn_of_lost_classes(run: Run, pool: Labelled, high: Tensor) -> None:
+def _warn_of_lost_classes(run: Run, pool: Labelled, high: Tensor, balance: str) -> None:
     """Say which claimed classes have no item left: a student of T_high alone cannot know them."""
     lost = (pool.targets > 0).any(0) & ~(pool.targets[high] > 0).any(0)
     if names := [run.space.names[one] for one in lost.nonzero().squeeze(-1).tolist()]:
         run.warn(
             f"The scout agrees too little with every claim of {', '.join(names[:5])}{' and more' * (len(names) > 5)}: "
-            f"{len(names)} of the claimed classes have no item in the better part; balance: per-class keeps some of each."
+            f"{len(names)} of the claimed classes have no item in the better part; "
+            + ("balance: per-class keeps some of each." if balance == "none" else "a larger keep leaves fewer out.")
         )

@@ -50,7 +50,8 @@ def doubtable(run: Run, pool: Labelled) -> Labelled:
 
 def _warn_of_chance(run: Run, pool: Labelled) -> None:
     """Say so where gold in the pool shows claims to be no better than a guess."""
-    label_of = dict(zip(run.gold.ids, run.gold.labels.tolist(), strict=True))
+    part = run.gold.part("judge")
+    label_of = dict(zip(part.ids, part.labels.tolist(), strict=True))
     rows = [row for row, item in enumerate(pool.items.ids) if item in label_of]
     right = sum(float(pool.targets[row, label_of[pool.items.ids[row]]]) for row in rows)
     if rows and right <= len(rows) / len(run.space):

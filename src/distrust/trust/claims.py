@@ -57,7 +57,7 @@ def clean_probability(losses: Tensor, seed: int = 0) -> Tensor:
     from sklearn.mixture import GaussianMixture  # a second to import
 
     column = (scaled / scaled.max()).unsqueeze(-1).cpu().numpy()  # (B, 1)
-    mixture = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed).fit(column)
+    mixture = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed % 2**32).fit(column)
     clean = mixture.predict_proba(column)[:, mixture.means_.argmin()]
     return torch.from_numpy(clean).to(losses)
 
