@@ -164,12 +164,5 @@ def _fit(table: Table, soft: bool, ridge: float, tables: float) -> Linear:
 
     start = np.concatenate([np.ones(teachers), np.zeros(0 if plain else classes + teachers * classes**2)])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-7})
-    weights, table_, prior = parts(found.x)
-    as_tensor = torch.from_numpy
-    return Linear(
-        as_tensor(weights.copy()),
-        as_tensor(table_.copy()).reshape(teachers, classes, classes),
-        as_tensor(prior.copy()),
-        known,
-        soft,
-    )
+    weights, table_, prior = (torch.from_numpy(one.copy()) for one in parts(found.x))
+    return Linear(weights, table_.reshape(teachers, classes, classes), prior, known, soft)
