@@ -13,12 +13,14 @@ from distrust.evaluate.scores import (
     unpaired_difference,
     wilson,
 )
+from distrust.evaluate.worth import Worth, worth_in_labels
 
 __all__ = [
     "Bin",
     "Difference",
     "Interval",
     "Judgement",
+    "Worth",
     "agreement",
     "calibration_error",
     "error_correlation",
@@ -29,4 +31,5 @@ __all__ = [
     "score",
     "unpaired_difference",
     "wilson",
+    "worth_in_labels",
 ]
