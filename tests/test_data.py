@@ -212,3 +212,33 @@ def test_real_parquet(data_folder: Path) -> None:
 
 def test_a_text_that_no_file_can_hold_still_has_an_id() -> None:
     assert content_id("\ud800") != content_id("\ud801")
+
+
+def test_prompts_are_found_under_the_names_that_people_use(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "one", "completion": "1"}\n{"prompt": "two", "completion": null}\n')
+    items = load_items(str(file), open_answers=True)
+    assert items.inputs == ("one", "two") and items.columns["completion"] == ["1", None]
+    with pytest.raises(DataError, match="no column 'text'"):
+        load_items(str(file))
+    with pytest.raises(DataError, match="no column 'prmpt'; did you mean 'prompt'"):
+        load_items(str(file), text="prmpt", open_answers=True)
+
+
+def test_conversations_end_before_what_the_assistant_says_last(tmp_path: Path) -> None:
+    def turns(*said: tuple[str, str]) -> str:
+        return json.dumps({"messages": [{"role": role, "content": content} for role, content in said]}) + "\n"
+
+    file = tmp_path / "chats.jsonl"
+    file.write_text(turns(("user", "hi"), ("assistant", "ho")) + turns(("system", "s"), ("user", "hi")))
+    items = load_items(str(file), open_answers=True)
+    assert items.inputs == ((("user", "hi"),), (("system", "s"), ("user", "hi")))
+    assert items.columns["completion"] == ["ho", None]
+    assert items.text(1) == "system: s\nuser: hi" and len(set(items.ids)) == 2
+    for wrong in ('{"messages": [{"role": "user"}]}', '{"messages": []}', '{"messages": ["hi"]}'):
+        file.write_text(wrong)
+        with pytest.raises(DataError, match="row 1: 'messages' is no list of"):
+            load_items(str(file), open_answers=True)
+    file.write_text(turns(("assistant", "ho")))
+    with pytest.raises(DataError, match="begins with the assistant"):
+        load_items(str(file), open_answers=True)

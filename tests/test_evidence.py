@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust.errors import DataError
-from distrust.evidence import Cost, Dense, Evidence, Hidden, TopK, stack, votes
+from distrust.evidence import Cost, Dense, Evidence, Hidden, TopK, join, stack, votes
 from distrust.labels import Candidates, LabelSpace
 
 ABC = LabelSpace(("a", "b", "c"))
@@ -270,3 +270,16 @@ def test_stacking_leaves_the_evidence_as_it_was() -> None:
     stack([evidence], LabelSpace(("b", "a")))
     assert evidence.logits is not None and torch.equal(evidence.logits.dense(), logits)
     assert evidence.claims.tolist() == [[0, 1]]
+
+
+def test_open_answers_are_joined_item_by_item() -> None:
+    first = Evidence("llm", ("a",), Candidates((("x",),)), torch.tensor([[0], [1]]), texts=[["x", "?"]])
+    second = Evidence("llm", ("b", "a"), Candidates((("y", "z", "w"), ("v",))), torch.tensor([[2, 0]]), texts=[["w"], ["v"]])
+    both = join([first, second])
+    assert both.ids == ("a", "b") and both.space == Candidates((("x",), ("y", "z", "w")))
+    assert both.claims.tolist() == [[0, 2], [3, -1]], '"none of these" moves with the last column'
+    assert both.texts == [["x", "?"], ["w"]]
+    with pytest.raises(DataError, match="one label space"):
+        join([first, Evidence("llm", ("c",), LabelSpace(("x",)), torch.tensor([[0]]))])
+    with pytest.raises(DataError, match="one label space"):
+        join([first, Evidence("other", ("c",), Candidates(((),)), torch.tensor([[-1]]))])

@@ -41,6 +41,15 @@ def normalise(text: str) -> str:
     return " ".join(words) or " ".join(folded.split())
 
 
+def is_text(text: str) -> bool:
+    """Whether a text has an encoding: JSON can spell half a surrogate pair, which no tokenizer or file takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Answers:
     """The space of open answers: how each text is read."""
@@ -48,7 +57,9 @@ class Answers:
     how: Answer
 
     def read(self, text: str) -> str | None:
-        """The answer that a text gives, in the form in which answers are compared; None where it gives none."""
+        """The answer that a text gives, in the form in which answers are compared; None where there is none, or no text."""
+        if not is_text(text):
+            return None
         if self.how.after is not None:
             _, found, text = text.rpartition(self.how.after)
             if not found:

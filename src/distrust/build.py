@@ -60,7 +60,8 @@ def opened(
     with ledger(recipe, folder) as book:
         made = Run(
             folder,
-            space=task.space,
+            space=task.space if task.answers is None else None,
+            answers=task.answers,
             pool=task.pool,
             teachers=[build_teacher(one, task, book, recipe, asked) for one in recipe.teachers],
             new_student=student_maker(recipe.student, task.space, task),
@@ -114,13 +115,13 @@ def build_teacher(
     if isinstance(options, Recorded):
         from distrust.teachers.recorded import RecordedTeacher
 
-        return RecordedTeacher(options, task.space, task.pool)
+        return RecordedTeacher(options, task.space, task.pool, task.answers)
     if isinstance(options, Classifier):
         return _classifier(options, task.space)
     from distrust.teachers.endpoint import EndpointTeacher
 
     assert book is not None, "an endpoint teacher is built beside an open ledger"
-    return EndpointTeacher(options, task.space, book, recipe.budget, few_shot(task, options.few_shot), asked)
+    return EndpointTeacher(options, task.space, book, recipe.budget, few_shot(task, options.few_shot), asked, task.answers)
 
 
 def few_shot(task: Task, count: int) -> list[tuple[str, str]]:
@@ -142,7 +143,11 @@ def student_maker(options: StudentRecipe, space: LabelSpace, task: Task) -> Call
         from distrust.students import transformer
 
         return lambda seed: transformer.build(options, space, seed, task.pool)
-    raise AssertionError(options)
+    from distrust.students import causal
+
+    answers = task.answers
+    assert answers is not None, "a recipe's causal student comes with a generation task"
+    return lambda seed: causal.build(options, answers, seed, task.pool)
 
 
 def load_student(folder: Path) -> Student:
@@ -159,6 +164,10 @@ def load_student(folder: Path) -> Student:
         from distrust.students import transformer
 
         return transformer.load(folder)
+    if kind == "causal":
+        from distrust.students import causal
+
+        return causal.load(folder)
     raise RunError(f"{folder} holds a student of kind {kind!r}; only its own program can load a bare torch module.")
 
 

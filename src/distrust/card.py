@@ -23,6 +23,10 @@ LOADING = {
 from transformers import pipeline
 student = pipeline("text-classification", model="path/to/this/folder")
 print(student("a text"))""",
+    "causal": """\
+from transformers import pipeline
+student = pipeline("text-generation", model="path/to/this/folder")
+print(student("a prompt"))  # as `student.json` says: its template, or the tokenizer's chat template""",
     "ngram": """\
 from pathlib import Path
 from distrust import Items
@@ -42,6 +46,7 @@ SCORES = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
+TEXT_SCORES = {"accuracy": "accuracy", "token_f1": "token F1", "rouge_l": "Rouge-L"}
 
 
 def model_card(facts: Facts, metrics: Mapping[str, Any]) -> str:
@@ -76,12 +81,12 @@ def _front_matter(facts: Facts, kind: str) -> str:
     base = _at(facts.recipe, "student", "model")
     sets = [name for name in _data_sets(facts) if _is_hub_id(name)]
     fields: dict[str, Any] = {
-        "library_name": "transformers" if kind == "transformer" else "distrust",
+        "library_name": "transformers" if kind in ("transformer", "causal") else "distrust",
         "license": "unknown",
         "tags": ["distrust", "knowledge-distillation"],
     }
     if not isinstance(facts.pool.inputs, Tensor):
-        fields["pipeline_tag"] = "text-classification"
+        fields["pipeline_tag"] = "text-generation" if facts.open_answers else "text-classification"
     if sets:
         fields["datasets"] = sets
     if isinstance(base, str) and _is_hub_id(base):
@@ -98,6 +103,9 @@ def _introduction(facts: Facts, metrics: Mapping[str, Any]) -> str:
 
 
 def _labels(facts: Facts) -> str:
+    if facts.open_answers:
+        how = _at(facts.recipe, "answer", "kind") or "text"
+        return f"To complete prompts like its pool's. What its texts answer is read as the recipe says: `{_code(how)}`."
     return f"{len(facts.space)} classes, in this order: " + ", ".join(_say(name, 80) for name in facts.space.names) + "."
 
 
@@ -108,15 +116,16 @@ def _scores(facts: Facts, metrics: Mapping[str, Any]) -> str:
     predictors = [name for name in found if _interval(_at(found, name, "accuracy"))]
     if "student" not in predictors:
         return "Not measured: the run has no figures of the student."
+    scores = TEXT_SCORES if facts.open_answers else SCORES
     rows = [
         [
             _say("majority vote" if name == "vote" else name.replace("_", "-")),
-            *(_interval(_at(found, name, score), score == "accuracy") for score in SCORES),
+            *(_interval(_at(found, name, score), score == "accuracy") for score in scores),
         ]
         for name in sorted(predictors, key=lambda name: name != "student")
     ]
     caption = f"On {count(len(facts.test))} gold-labelled test items, with 95 % intervals:"
-    return f"{caption}\n\n{_table(['', *SCORES.values()], rows)}"
+    return f"{caption}\n\n{_table(['', *scores.values()], rows)}"
 
 
 def _teachers(facts: Facts, metrics: Mapping[str, Any]) -> str:
@@ -164,8 +173,12 @@ def _data(facts: Facts, metrics: Mapping[str, Any]) -> str:
 
 def _limits(facts: Facts, metrics: Mapping[str, Any]) -> str:
     lines = ["Its teachers can be wrong, and it may have learned their mistakes, above all where no gold label shows them."]
-    lines.append("It always answers with one of the classes above, on an input of any other kind too.")
-    missing = facts.gold.missing_classes() if facts.gold else facts.space.names
+    if facts.open_answers:
+        lines.append("It writes something about any prompt, of any other kind too.")
+    else:
+        lines.append("It always answers with one of the classes above, on an input of any other kind too.")
+    missing = facts.gold.missing_classes() if facts.gold else list(facts.space.names)
+    missing = [] if facts.open_answers else missing
     if missing:
         shown = ", ".join(_say(name, 80) for name in missing[:20]) + (
             f" and {len(missing) - 20} more" if len(missing) > 20 else ""

@@ -121,7 +121,8 @@ def _data(recipe: Recipe, tasks: list[Task]) -> str:
     task = read_task(recipe)
     tasks.append(task)
     test = "no test set" if task.test is None else f"{len(task.test[1])} test items"
-    said = [f"{len(task.pool)} items, {len(task.space)} classes, {len(task.gold)} gold labels, {test}", *task.warnings]
+    kinds = f"{len(task.space)} classes" if task.answers is None else "open answers"
+    said = [f"{len(task.pool)} items, {kinds}, {len(task.gold)} gold labels, {test}", *task.warnings]
     return "; ".join(one.rstrip(".") for one in said)
 
 
@@ -158,8 +159,10 @@ def _teacher(teacher: Recorded | Classifier | Endpoint, recipe: Recipe, tasks: l
 
     built = build_teacher(teacher, task, None, recipe)
     if isinstance(teacher, Recorded):
-        said = stack([built.ask(task.pool)], task.space)
-        answered = int(said.answered.sum())
+        heard = built.ask(task.pool)
+        if task.answers is not None:
+            return f"{int((heard.claims >= 0).any(0).sum())} of {len(task.pool)} items have an answer"
+        answered = int(stack([heard], task.space).answered.sum())
         if not answered:
             raise DistrustError(f"none of its answers is a class; map them under its `labels`, or name another column than "
                                 f"{teacher.column!r}.")  # fmt: skip

@@ -22,6 +22,7 @@ from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
 
 Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, conversations, or a tensor (B, ...)
+TEXT, PROMPTS, COMPLETION = "text", ("prompt", "messages"), "completion"  # names of columns that people use
 REFERENCE = "reference"  # column of the texts that a person vouches for, where answers are open
 Turns = tuple[tuple[str, str], ...]  # a conversation: (role, content) in order
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
@@ -112,6 +113,7 @@ def load_items(
     id: str | None = None,
     split: str | None = None,
     limit: int | None = None,
+    open_answers: bool = False,
 ) -> Items:
     """Read items from a file or a hub data set.
 
@@ -121,6 +123,9 @@ def load_items(
         id: column of ids; without it an item's id is the hash of its text, numbered from the second copy on.
         split: split of a hub data set (default ``train``).
         limit: read only the first so many rows.
+        open_answers: the items are prompts: without a column `text`, `prompt` or `messages` is read, in which lists of
+            ``{"role": ..., "content": ...}`` are conversations. What the assistant says last is then no part of the item but
+            its `completion`, unless there is a column of that name.
 
     Raises:
         DataError: a missing file or column, a damaged file, no rows, ids that contradict each other.
@@ -130,8 +135,16 @@ def load_items(
         table = {name: values[:limit] for name, values in table.items()}
     if not any(table.values()):
         raise DataError(f"{path} has no rows.")
-    texts = _texts(table, text, path)
-    inputs: list[Any] = texts if text_pair is None else list(zip(texts, _texts(table, text_pair, path), strict=True))
+    if open_answers and text == TEXT and TEXT not in table:
+        text = next((name for name in PROMPTS if name in table), text)
+    if open_answers and any(isinstance(value, list) for value in table.get(text, ())):
+        inputs: list[Any]
+        inputs, completions = _conversations(table[text], text, path)
+        table.setdefault(COMPLETION, completions)
+    else:
+        inputs = _texts(table, text, path)
+    if text_pair is not None:
+        inputs = list(zip(inputs, _texts(table, text_pair, path), strict=True))
     if id is None:
         ids = _number([content_id(_join(one)) for one in inputs])
         keep = list(range(len(ids)))
@@ -283,6 +296,21 @@ def _texts(table: dict[str, list[Any]], name: str, path: str) -> list[str]:
             except UnicodeEncodeError:
                 raise DataError(f"{path}, row {row}: {name!r} holds half a surrogate pair, which is no text.") from None
     return texts
+
+
+def _conversations(values: list[Any], name: str, path: str) -> tuple[list[Any], list[Any]]:
+    """Lists of messages as conversations (`Turns`), and what the assistant says last in each, None where it does not."""
+    inputs: list[Any] = []
+    completions: list[str | None] = []
+    for row, value in enumerate(values, start=1):
+        told = [(one.get("role"), one.get("content")) for one in value or () if isinstance(one, dict)]
+        if not told or len(told) < len(value) or not all(isinstance(part, str) for turn in told for part in turn):
+            raise DataError(f'{path}, row {row}: {name!r} is no list of {{"role": text, "content": text}}.')
+        completions.append(told.pop()[1] if told[-1][0] == "assistant" else None)
+        if not told:
+            raise DataError(f"{path}, row {row}: {name!r} begins with the assistant, so nothing is asked.")
+        inputs.append(tuple(told))
+    return inputs, completions
 
 
 def _join(one: Any) -> str:

@@ -161,7 +161,9 @@ def join(parts: Sequence[Evidence]) -> Evidence:
     Raises:
         DataError: no part, or parts of different sources or label spaces.
     """
-    if not parts or any(part.source != parts[0].source or part.space != parts[0].space for part in parts):
+    open_answers = all(isinstance(part.space, Candidates) for part in parts)
+    alike = all(part.source == parts[0].source and (open_answers or part.space == parts[0].space) for part in parts)
+    if not parts or not alike:
         raise DataError("Only what one source said in one label space can be joined.")
     seen: set[str] = set()
     fresh: list[Evidence] = []
@@ -178,14 +180,33 @@ def join(parts: Sequence[Evidence]) -> Evidence:
     return Evidence(
         source=parts[0].source,
         ids=tuple(item for part in fresh for item in part.ids),
-        space=parts[0].space,
-        claims=torch.cat([_pad_samples(part.claims, samples) for part in fresh], 1),
+        space=_joined([part.space for part in fresh]),
+        claims=torch.cat([_pad_samples(claims, samples) for claims in _renumbered(fresh)], 1),
         logits=Dense(torch.cat(dense)) if len(dense) == len(fresh) else None,
         features={name: torch.cat([part.features[name] for part in fresh]) for name in shared},
         texts=[text for one in texts for text in one] if len(texts) == len(fresh) else None,
         cost=Cost.join(costs) if len(costs) == len(fresh) else None,
         notes={name: sum(part.notes.get(name, 0) for part in fresh) for part in fresh for name in part.notes},
     )
+
+
+def _joined(spaces: Sequence[LabelSpace | Candidates]) -> LabelSpace | Candidates:
+    """One label space, or all items' candidates, as wide as the widest."""
+    lists = [space.answers for space in spaces if isinstance(space, Candidates)]
+    if not lists:
+        return spaces[0]
+    return Candidates(tuple(one for answers in lists for one in answers), width=max(len(space) for space in spaces))
+
+
+def _renumbered(parts: Sequence[Evidence]) -> list[Tensor]:
+    """Claims of parts that become one: "none of these" is the last column, which moves where lists get wider."""
+    widest = max(len(part.space) for part in parts)
+    return [
+        torch.where(part.claims == len(part.space) - 1, widest - 1, part.claims)
+        if isinstance(part.space, Candidates)
+        else part.claims
+        for part in parts
+    ]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from distrust.evidence import Evidence
 from distrust.files import write_atomically
 from distrust.labelled import Labelled
 from distrust.methods import METHODS, find
+from distrust.open_facts import open_facts
 from distrust.recipe import Classifier, Price, Recipe
 from distrust.report.facts import Facts, Spending
 from distrust.report.saved import save_facts
@@ -87,25 +88,24 @@ def gather(
     heard = run.heard()
     evidence = [one.on(run.pool.ids) for one in heard]
     fitted = run.fits.get("student")
+    told = None if fitted is None else fitted.labelled
+    said = {} if test is None else {name: run.ask(one, test[0]) for name, one in students.items()}
+    on_test = [] if test is None else _on_test(run, test[0])
+    if run.answers is None:
+        decided = _class_facts(run, heard, told, said, on_test, test)
+    else:
+        decided = open_facts(run, heard, told, said, on_test, None if test is None else test[0])
     if test is None:
         run.warn("There is no test set, so nothing is said of how good the student is; give data.test.")
     return Facts(
+        **decided,
         title=run.folder.resolve().name,
         method=method,
         options=options,
         recipe=recipe,
-        space=run.space,
         pool=run.pool,
-        evidence=evidence,
         kinds=kinds,
-        gold=run.gold if len(run.gold) else None,
-        gold_evidence=[one.on(run.gold.ids) for one in heard],
-        targets=None if fitted is None else _spread(fitted.labelled, _said(fitted.labelled), run.pool),
-        target_weight=None if fitted is None else _spread(fitted.labelled, fitted.labelled.weight, run.pool),
         test=None if test is None else test[0],
-        test_labels=None if test is None else test[1],
-        predictions={} if test is None else {name: run.ask(one, test[0]).distribution() for name, one in students.items()},
-        test_evidence=[] if test is None else _on_test(run, test[0]),
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, evidence, prices),
         warnings=[*run.warnings, *_outside(evidence)],
@@ -113,6 +113,28 @@ def gather(
         simulated=simulated,
         environment={**surroundings(), **versions(), "seed": run.seed},
     )
+
+
+def _class_facts(
+    run: Run,
+    heard: Sequence[Evidence],
+    told: Labelled | None,
+    said: Mapping[str, Evidence],
+    on_test: Sequence[Evidence],
+    test: tuple[Items, Tensor] | None,
+) -> dict[str, Any]:
+    """The fields of Facts that the label space decides; `open_facts` has them where answers are open."""
+    return {
+        "space": run.space,
+        "evidence": [one.on(run.pool.ids) for one in heard],
+        "gold": run.gold if len(run.gold) else None,
+        "gold_evidence": [one.on(run.gold.ids) for one in heard],
+        "targets": None if told is None else _spread(told, _said(told), run.pool),
+        "target_weight": None if told is None else _spread(told, told.weight, run.pool),
+        "test_labels": None if test is None else test[1],
+        "predictions": {name: one.distribution() for name, one in said.items()},
+        "test_evidence": on_test,
+    }
 
 
 def write(facts: Facts, student: Student, folder: Path) -> Path:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from distrust.defer import STUDENT, Deferred
 from distrust.errors import DataError, nearest
+from distrust.evidence import Evidence
 from distrust.files import write_atomically
-from distrust.labels import LabelSpace
+from distrust.labels import Candidates, LabelSpace
 
 TOP = 5  # classes whose probability a row says
 KINDS = (".jsonl", ".csv", ".parquet")
@@ -49,6 +50,19 @@ def rows(ids: Sequence[str], space: LabelSpace, probabilities: Tensor, deferred:
     return found
 
 
+def text_rows(written: Evidence) -> list[dict[str, Any]]:
+    """One row an item of what a student wrote: its text, and the answer read from it, None where there is none."""
+    assert isinstance(written.space, Candidates) and written.texts is not None, "a student of classes has other rows"
+    answers = [
+        listed[claim] if claim >= 0 else None
+        for listed, claim in zip(written.space.answers, written.claims[0].tolist(), strict=True)
+    ]
+    return [
+        {"id": item, "text": texts[0], "answer": answer, "by": STUDENT}
+        for item, texts, answer in zip(written.ids, written.texts, answers, strict=True)
+    ]
+
+
 def check_kind(path: Path) -> None:
     """Refuse a kind of file that cannot be written, before anything is predicted or paid."""
     if path.suffix.lower() not in KINDS:
@@ -65,7 +79,10 @@ def write(path: Path, found: Sequence[dict[str, Any]]) -> None:
     if kind == ".jsonl":
         write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
         return
-    flat = [row | {"probabilities": json.dumps(row["probabilities"], ensure_ascii=False)} for row in found]
+    flat = [
+        {name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for name, value in row.items()}
+        for row in found
+    ]
     write_atomically(path, _csv(flat) if kind == ".csv" else _parquet(flat))
 
 

@@ -22,10 +22,12 @@ class Source(Strict):
     """A table of items: a file or a hub data set."""
 
     path: str = Field(description="CSV, TSV, JSON, JSONL or parquet file, or a hub data set id; `${NAME}` is expanded")
-    text: str = Field("text", description="column the student reads")
+    text: str = Field(
+        "text", description="column the student reads; for generation, where there is no such column, `prompt` or `messages`"
+    )
     text_pair: str | None = Field(None, description="second column, for sentence pairs")
     id: str | None = Field(None, description="column of item ids; default: a hash of the text")
-    label: str | None = Field(None, description="column of gold labels, if this table has them")
+    label: str | None = Field(None, description="column of gold labels; for generation of reference texts, `completion`")
     split: str | None = Field(None, description="split of a hub data set")
     limit: int | None = Field(None, gt=0, description="read only the first rows")
 
@@ -156,6 +158,8 @@ class Endpoint(Strict):
         return self
 
 
+# keys of a teacher that mean something only where there are classes
+OF_CLASSES = {"recorded": {"labels", "rationale"}, "endpoint": {"labels", "parse", "structured", "logprobs", "few_shot"}}
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
 
 
@@ -246,7 +250,7 @@ class CausalStudent(Strict):
         return self
 
 
-StudentRecipe = Annotated[NgramStudent | TransformerStudent, Field(discriminator="kind")]
+StudentRecipe = Annotated[NgramStudent | TransformerStudent | CausalStudent, Field(discriminator="kind")]
 
 
 class Train(Strict):
@@ -278,7 +282,11 @@ class Method(Strict):
 class Recipe(Strict):
     """A whole recipe."""
 
+    task: Literal["classification", "generation"] = Field(
+        "classification", description="`generation`: answers are open texts, and the student is of `kind: causal`"
+    )
     data: Data
+    answer: Answer = Answer()
     labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
     gold: GoldRecipe | None = None
     teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
@@ -291,6 +299,32 @@ class Recipe(Strict):
         None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
     )
     output_dir: str = Field("runs/default", description="the run's folder")
+
+    @model_validator(mode="after")
+    def _one_kind_of_task(self) -> Recipe:
+        if (self.task == "generation") != (self.student.kind == "causal"):
+            raise ValueError("task generation and student.kind causal come together: classes need a student of another kind")
+        if self.task == "classification" and "answer" in self.model_fields_set:
+            raise ValueError("`answer` is for task generation; an endpoint's answers about classes are read by its `parse`")
+        if self.task == "generation" and self.labels is not None:
+            raise ValueError("`labels` are for task classification; how open answers are read is said under `answer`")
+        return self
+
+    @model_validator(mode="after")
+    def _teachers_fit_the_task(self) -> Recipe:
+        for teacher in self.teachers if self.task == "generation" else ():
+            if isinstance(teacher, Classifier):
+                raise ValueError(
+                    f"the teacher {teacher.name} is a classifier and writes no texts; task generation needs some"
+                )
+            odd = teacher.model_fields_set & OF_CLASSES[teacher.kind]
+            if odd:
+                raise ValueError(f"`{min(odd)}` of the teacher {teacher.name} is for classes; task generation has none")
+            if isinstance(teacher, Endpoint) and "prompt" not in teacher.model_fields_set:
+                raise ValueError(
+                    f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default one asks for labels"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from distrust.data import Items, column, content_id, load_items, load_table
+from distrust.answers import Answers, is_text
+from distrust.data import COMPLETION, REFERENCE, Items, column, content_id, load_items, load_table
 from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.gold import Gold
-from distrust.labels import ABSTAIN, LabelSpace
+from distrust.labels import ABSTAIN, OPEN, LabelSpace
 from distrust.recipe import Endpoint, Recipe, Recorded, Source
 from distrust.secrets import expand
 
@@ -32,6 +33,7 @@ class Task:
     test: tuple[Items, Tensor] | None  # items and labels (n,)
     validation: tuple[Items, Tensor] | None
     warnings: tuple[str, ...]
+    answers: Answers | None = None  # how texts are read, where answers are open; labels then only say that there is a text
 
     @property
     def identity(self) -> dict[str, str]:
@@ -39,9 +41,16 @@ class Task:
         held = {"data.test": self.test, "data.validation": self.validation}
         return {
             "data.pool": self.pool.key,
-            "labels": fingerprint(list(self.space.names)),
-            "gold": fingerprint(list(self.gold.ids), self.gold.labels),
-        } | {name: fingerprint(pair[0].key, pair[1]) for name, pair in held.items() if pair is not None}
+            "labels": fingerprint(
+                list(self.space.names), *([] if self.answers is None else [self.answers.how.model_dump()])
+            ),
+            "gold": fingerprint(list(self.gold.ids), self.gold.labels, *self._texts(self.gold_items)),
+        } | {
+            name: fingerprint(pair[0].key, pair[1], *self._texts(pair[0])) for name, pair in held.items() if pair is not None
+        }
+
+    def _texts(self, items: Items) -> list[str]:
+        return [] if self.answers is None else items.columns[REFERENCE]
 
 
 def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
@@ -54,13 +63,19 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
     Raises:
         DataError: a missing or damaged table, a gold, test or validation label outside the label space.
     """
-    pool = _load(recipe.data.pool)
+    answers = Answers(recipe.answer) if recipe.task == "generation" else None
+    if answers is not None:
+        recipe = _open(recipe)
+    pool = _load(recipe.data.pool, answers is not None)
     gold_items, gold_labels = _gold(recipe, pool)
     tables = {
-        name: None if source is None else _labelled(source, name)
+        name: None if source is None else _labelled(source, name, answers is not None)
         for name, source in (("data.test", recipe.data.test), ("data.validation", recipe.data.validation))
     }
-    space = _space(recipe, pool, gold_labels, extra_labels)
+    if answers is not None:
+        gold_items, gold_labels = _vouched(gold_items, gold_labels)
+        tables = {name: None if pair is None else _vouched(*pair) for name, pair in tables.items()}
+    space = OPEN if answers is not None else _space(recipe, pool, gold_labels, extra_labels)
     shots = max((one.few_shot for one in recipe.teachers if isinstance(one, Endpoint)), default=0)
     reserve = dict(recipe.gold.reserve) if recipe.gold else {}
     if shots:
@@ -75,17 +90,39 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
         test=held["data.test"],
         validation=held["data.validation"],
         warnings=tuple(_warnings(pool, gold, tables["data.test"])),
+        answers=answers,
     )
 
 
-def _load(source: Source) -> Items:
-    return load_items(expand(source.path), **source.model_dump(exclude={"path", "label"}))
+def _open(recipe: Recipe) -> Recipe:
+    """The recipe with the names that columns of completions have, where it gives none."""
+    named = {
+        name: source.model_copy(update={"label": source.label or COMPLETION})
+        for name, source in (("test", recipe.data.test), ("validation", recipe.data.validation))
+        if source is not None
+    }
+    gold = recipe.gold
+    if gold is not None and "label" not in gold.model_fields_set:
+        gold = gold.model_copy(update={"label": COMPLETION})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=named), "gold": gold})
 
 
-def _labelled(source: Source, name: str) -> tuple[Items, list[str]]:
+def _vouched(items: Items, texts: list[str]) -> tuple[Items, list[str]]:
+    """Items with the text a person vouches for, and the label that says so. Raises DataError for what is no text."""
+    wrong = next((item for item, text in zip(items.ids, texts, strict=True) if not is_text(text)), None)
+    if wrong is not None:
+        raise DataError(f"The reference of the item {wrong!r} holds half a surrogate pair, which is no text.")
+    return Items(items.ids, items.inputs, {**items.columns, REFERENCE: texts}), list(OPEN.names) * len(items)
+
+
+def _load(source: Source, open_answers: bool) -> Items:
+    return load_items(expand(source.path), **source.model_dump(exclude={"path", "label"}), open_answers=open_answers)
+
+
+def _labelled(source: Source, name: str, open_answers: bool) -> tuple[Items, list[str]]:
     if source.label is None:
         raise DataError(f"{name} has no `label`; name the column of its gold labels.")
-    items = _load(source)
+    items = _load(source, open_answers)
     labels = [_name(value) for value in column(items.columns, source.label, source.path)]
     missing = sum(label is None for label in labels)
     if missing:
@@ -119,7 +156,7 @@ def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     assert gold is not None and gold.path is not None
     path = expand(gold.path)
     if gold.id is None:
-        items = load_items(path, text=gold.text)
+        items = load_items(path, text=gold.text, open_answers=recipe.task == "generation")
         return _known(items, pool), column(items.columns, gold.label, path)
     table = load_table(path)
     ids = [str(value) for value in column(table, gold.id, path)]

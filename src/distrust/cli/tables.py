@@ -85,9 +85,10 @@ def summary(metrics: Path) -> None:
 
     found: dict[str, Any] = read_json(metrics)
     Console().print(Text(f"\n{show(found['verdict'], limit=1000)}\n", style="bold"))
-    rows = [(name, _percent(one.get("accuracy")), _percent(one.get("macro_f1"))) for name, one in _tested(found)]
+    second, heading = ("token_f1", "token F1") if found.get("labels") is None else ("macro_f1", "macro F1")
+    rows = [(name, _percent(one.get("accuracy")), _percent(one.get(second))) for name, one in _tested(found)]
     if rows:
-        table("On the test items", ("", "accuracy", "macro F1"), rows)
+        table("On the test items", ("", "accuracy", heading), rows)
     judged = [
         (name, _percent(one.get("accuracy")), _share(one.get("coverage")))
         for name, one in (found.get("teachers") or {}).items()

@@ -37,7 +37,8 @@ def predict(
 ) -> None:
     """Label new items with a student, and ask its teacher only where the student is unsure.
 
-    A row holds id, label, the student's confidence and its five largest probabilities, and `by`: who gave the label.
+    A row holds id, label, the student's confidence and its five largest probabilities, and `by`: who gave the label. Of a
+    student that writes it holds id, text, the answer read from it, and `by`.
 
     Examples:
 
@@ -50,12 +51,18 @@ def predict(
     asked = deferral(defer_below, recipe, teacher)
     from distrust import predictions
     from distrust.build import load_student
+    from distrust.cli import writing
     from distrust.data import load_items
     from distrust.students import answer
+    from distrust.students.causal import CausalStudent
 
     predictions.check_kind(out)
     _keep(out, data)
     model = load_student(student)
+    if isinstance(model, CausalStudent):
+        writing.predict(model, load_items(data, text=text, id=id, split=split, open_answers=True), out, asked)
+        typer.echo(f"Texts: {_shown(out)}")
+        return
     items = load_items(data, text=text, text_pair=text_pair, id=id, split=split)
     chances = answer(model, items).distribution()  # (N, C)
     deferred = None
@@ -70,7 +77,7 @@ def predict(
 def evaluate(
     student: STUDENT,
     data: Annotated[str, typer.Argument(help="table of gold-labelled items, or a hub data set id", metavar="DATA")],
-    label: Annotated[str, typer.Option(help="column of the gold labels; rows without one are left out")] = "label",
+    label: Annotated[str, typer.Option(help="column of the gold labels or texts; rows without one are left out")] = "label",
     text: TEXT = "text",
     text_pair: TEXT_PAIR = None,
     id: ID = None,
@@ -82,6 +89,8 @@ def evaluate(
 ) -> None:
     """Score a student on gold: accuracy, macro F1, NLL, Brier score and calibration error, each with its 95 % interval.
 
+    Of a student that writes: accuracy of the answers, token F1 and Rouge-L of the texts.
+
     With --defer-below, also how good student and teacher are together, how often the teacher is asked, and its cost.
 
     Examples:
@@ -92,15 +101,26 @@ def evaluate(
     """
     asked = deferral(defer_below, recipe, teacher)
     from distrust.build import load_student
+    from distrust.cli import writing
     from distrust.cli.tables import table
     from distrust.data import load_items
     from distrust.evaluate import score
     from distrust.files import write_json
     from distrust.students import answer
+    from distrust.students.causal import CausalStudent
 
     if out is not None:
         _keep(out, data)
     model = load_student(student)
+    if isinstance(model, CausalStudent):
+        items = load_items(data, text=text, id=id, split=split, open_answers=True)
+        scored = writing.evaluate(model, items, label, data, asked)
+        rows = [(name, *_three(one)) for name, one in scored["student"].items()]
+        table(f"The student on {scored['items']} items", ("", "value", "low", "high"), rows)
+        if out is not None:
+            write_json(out, scored)
+            typer.echo(f"Figures: {_shown(out)}")
+        return
     items, gold = _labelled(load_items(data, text=text, text_pair=text_pair, id=id, split=split), label, model.space, data)
     if asked is not None:
         items, gold = _judging(asked, items, gold)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distrust.answers import normalise
 from distrust.errors import DataError, nearest
+from distrust.evaluate.scores import Interval, paired_difference
 
 Likeness = Callable[[str, str], float]  # of two texts, in [0, 1]
 
@@ -61,6 +62,12 @@ def likeness(said: Sequence[str | None], wanted: Sequence[Sequence[str]], score:
         for text, references in zip(said, wanted, strict=True)
     ]
     return torch.tensor(found, dtype=torch.float64)
+
+
+def mean(values: Tensor) -> Interval:
+    """Mean of a score over items (N,), with its bootstrapped interval. Raises DataError without items."""
+    gap = paired_difference(values, torch.zeros_like(values))
+    return Interval(gap.value, gap.low, gap.high)
 
 
 def _f1(common: int, mine: int, theirs: int) -> float:

@@ -13,11 +13,12 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from distrust import combine
+from distrust.claimed import majority, told_by
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evaluate import final_claims
 from distrust.evidence import Stacked, join, stack
-from distrust.labelled import from_targets
+from distrust.labelled import Labelled, from_targets
 from distrust.processes import rank
 from distrust.recipe import Strict
 from distrust.run import Run
@@ -51,11 +52,26 @@ class Distill(Strict):
 
 def distill(run: Run, options: Distill) -> Student:
     """Train on the teachers' combined targets and on gold. Raises RunError, before asking, without the gold it needs."""
+    if run.answers is not None:
+        told = run.with_gold(_texts(run, options), options.gold_weight)
+        return run.fit("student", told, options=options)
     if _estimator(options).needs_gold and not len(run.gold.part("trust")):
         raise RunError(f"trust: {options.trust} is fitted on gold, and there is none for it; give gold, or set trust: auto.")
     stacked = run.stacked()
     told = run.with_gold(from_targets(run.pool, _targets(run, stacked, options)), options.gold_weight)
     return run.fit("student", told, default_objective(told, options.temperature), options)
+
+
+def _texts(run: Run, options: Distill) -> Labelled:
+    """What teachers who write are believed to: every one's text, weighted alike, or the text of the answer most give."""
+    if options.trust != "alike" or options.temperature != 1:
+        raise RunError(
+            "Where answers are open, teachers are believed alike and nothing is softened: leave trust and temperature."
+        )
+    if not run.teachers:
+        raise RunError("The method distill asks teachers and the recipe names none; name one, or use the method gold-only.")
+    said = run.evidence()
+    return majority(said, run.pool) if options.targets == "hard" else told_by(said, run.pool)
 
 
 def _targets(run: Run, stacked: Stacked, options: Distill) -> Tensor:

@@ -32,6 +32,14 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What was written about the test items, and what was wanted."""
+
+    wanted: Sequence[str]  # N
+    said: Mapping[str, Sequence[str | None]]  # by student or teacher, N each; None: no answer
+
+
+@dataclass(frozen=True)
 class Facts:
     """One run, ready to be shown."""
 
@@ -56,4 +64,6 @@ class Facts:
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()  # what the method decided by itself, and why: a sentence each
     simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
+    open_answers: bool = False  # then classes are places in each item's own list of answers: `open_facts` made them
+    texts: Texts | None = None  # where answers are open: what was written about the test items
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

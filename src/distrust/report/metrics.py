@@ -5,18 +5,20 @@ Knows what is worth a figure and how the student is compared. Knows nothing of h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from distrust import __version__
-from distrust.evaluate import Interval, Judgement, reliability, score
+from distrust.evaluate import Bin, Interval, Judgement, reliability, score
+from distrust.evidence import Evidence
 from distrust.labels import LabelSpace
 from distrust.report.facts import Facts, Spending
 from distrust.report.panel import Panel, judging_gold, panel
 from distrust.report.text import plain
+from distrust.report.texts import text_differences, text_scores
 from distrust.report.verdict import key, sentence, verdicts
 
 
@@ -35,7 +37,9 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "distrust": __version__,
         "title": facts.title,
         "method": {"name": facts.method, "options": facts.options},
-        "labels": {"classes": facts.space.names, "without_gold": facts.gold.missing_classes() if facts.gold else None},
+        "labels": {"classes": facts.space.names, "without_gold": facts.gold.missing_classes() if facts.gold else None}
+        if not facts.open_answers
+        else None,  # answers are open
         "items": {
             "pool": len(facts.pool),
             "gold": len(facts.gold) if facts.gold else 0,
@@ -44,6 +48,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         },
         "test": _test(facts, scores, test),
         "teachers": _teachers(facts, pool, gold),
+        "texts": text_differences(facts),
         "vote": _vote(pool, gold),
         "agreement": _matrix(pool, pool.agreement) if pool else None,
         "error_correlation": _matrix(gold, gold.error_correlation) if gold else None,
@@ -93,22 +98,28 @@ def _test_panel(facts: Facts) -> Panel | None:
 def _scores(facts: Facts) -> dict[str, dict[str, Interval]]:
     if facts.test_labels is None:
         return {}
+    if facts.texts is not None:
+        return {name: text_scores(facts, name) for name in facts.predictions}
     return {name: score(chance, facts.test_labels) for name, chance in facts.predictions.items()}
 
 
 def _test(facts: Facts, scores: Mapping[str, dict[str, Interval]], test: Panel | None) -> dict[str, Any] | None:
     if facts.test_labels is None:
         return None
-    scored = {
-        key(name): {**scores[name], "bins": reliability(chance.amax(-1), chance.argmax(-1) == facts.test_labels)}
-        for name, chance in facts.predictions.items()
-    }
+    scored = {key(name): {**scores[name], "bins": _bins(facts, chance)} for name, chance in facts.predictions.items()}
     judged = () if test is None else test.judgements
-    teachers = {one.source: {"coverage": one.coverage, **_judged(one, facts.space)} for one in judged}
+    teachers = {one.source: {"coverage": one.coverage, **_judged(one, _classes(facts))} for one in judged}
     return {**scored, "teachers": teachers, "vote": _vote(test, test)}
 
 
-def _judged(one: Judgement | None, space: LabelSpace) -> dict[str, Any]:
+def _bins(facts: Facts, chance: Tensor) -> Sequence[Bin]:
+    """The bars of a predictor's reliability diagram, chance (N, C); none where a single text says nothing of confidence."""
+    assert facts.test_labels is not None
+    sure = facts.texts is not None and bool((chance.amax(-1) >= 1).all())
+    return () if sure else reliability(chance.amax(-1), chance.argmax(-1) == facts.test_labels)
+
+
+def _judged(one: Judgement | None, space: LabelSpace | None) -> dict[str, Any]:
     """What gold says of a teacher; None: nothing."""
     return {
         "judged": one.judged if one else 0,
@@ -119,8 +130,10 @@ def _judged(one: Judgement | None, space: LabelSpace) -> dict[str, Any]:
     }
 
 
-def _confusions(table: Tensor, space: LabelSpace) -> list[dict[str, Any]]:
+def _confusions(table: Tensor, space: LabelSpace | None) -> list[dict[str, Any]]:
     """Every pair of gold and claimed class that occurs, mistakes first and the most frequent first."""
+    if space is None:
+        return []
     gold_total = table.sum(-1).tolist()
     cells = [(int(table[g, c]), g, c) for g, c in table.nonzero().tolist()]
     cells.sort(key=lambda cell: (cell[1] == cell[2], -cell[0], cell[1:]))
@@ -136,18 +149,29 @@ def _teachers(facts: Facts, pool: Panel | None, gold: Panel | None) -> dict[str,
     return {
         one.source: {
             "kind": facts.kinds.get(one.source),
-            "knows": int(evidence.space.known_in(facts.space).sum()) if isinstance(evidence.space, LabelSpace) else None,
+            "knows": _knows(evidence, facts),
             "items": one.items,
             "asked": len(evidence),
             "answered": one.answered,
             "coverage": one.coverage,
-            **_judged(judgements.get(one.source), facts.space),
+            **_judged(judgements.get(one.source), _classes(facts)),
             "believed": share,
             "notes": evidence.notes,
             "cost": _cost(costs[one.source]) if one.source in costs else None,
         }
         for one, share, evidence in zip(pool.judgements, shares, facts.evidence, strict=True)
     }
+
+
+def _classes(facts: Facts) -> LabelSpace | None:
+    """The task's classes; None where answers are open."""
+    return None if facts.open_answers else facts.space
+
+
+def _knows(evidence: Evidence, facts: Facts) -> int | None:
+    if facts.open_answers or not isinstance(evidence.space, LabelSpace):
+        return None
+    return int(evidence.space.known_in(facts.space).sum())
 
 
 def _vote(asked: Panel | None, judged: Panel | None) -> dict[str, Any] | None:

@@ -17,11 +17,23 @@ from distrust.evidence import Evidence
 from distrust.files import read_json, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
-from distrust.report.facts import Facts, Spending
+from distrust.report.facts import Facts, Spending, Texts
 from distrust.report.text import plain
 from distrust.store import load_evidence, load_tensors, save_evidence, save_tensors
 
-PLAIN = ("title", "method", "options", "recipe", "kinds", "history", "warnings", "notes", "simulated", "environment")
+PLAIN = (
+    "title",
+    "method",
+    "options",
+    "recipe",
+    "kinds",
+    "history",
+    "warnings",
+    "notes",
+    "simulated",
+    "environment",
+    "open_answers",
+)
 ROOMS = {"pool": "evidence", "gold": "gold_evidence", "test": "test_evidence"}  # folder: field of Facts
 
 
@@ -40,6 +52,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
     if facts.gold is not None:
         known["gold"] = {"ids": facts.gold.ids, "reserve": dict(facts.gold.reserve), "seed": facts.gold.seed}
         tensors["gold_labels"] = facts.gold.labels
+    known["texts"] = None if facts.texts is None else asdict(facts.texts)
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
     known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
@@ -69,6 +82,7 @@ def load_facts(folder: Path) -> Facts:
         test=None if known["test"] is None else _items("test", known["test"], tensors),
         test_labels=tensors.get("test_labels"),
         predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
+        texts=None if known.get("texts") is None else Texts(**known["texts"]),
         spending=[Spending(**one) for one in known["spending"]],
     )
 

@@ -30,14 +30,14 @@ def trace(facts: Facts, item: str, folder: Path) -> Iterator[str]:
     yield f"{show(name)}: {show(facts.pool.text(row), limit=400)}"
     if facts.gold is not None and name in facts.gold.ids:
         label = facts.space.names[int(facts.gold.labels[facts.gold.ids.index(name)])]
-        yield f"gold: {show(label)}"
+        yield "gold: there is a reference" if facts.open_answers else f"gold: {show(label)}"
     support = _support(facts, row)
     for number, evidence in enumerate(facts.evidence):
         yield from _claimed(evidence, name, facts.kinds[evidence.source], support[number])
     if facts.targets is not None and facts.target_weight is not None:
         yield f"told to the student: {_said(facts.targets[row], facts.space)}; weight {float(facts.target_weight[row]):g}"
     try:
-        yield f"the student now says: {_said(_student(facts, row, folder), facts.space)}"
+        yield f"the student now says: {_student(facts, row, folder)}"
     except RunError as error:  # a bare torch module, which only the program that made it can load
         yield f"the student cannot be asked here: {error}"
 
@@ -92,8 +92,13 @@ def _said(distribution: Tensor, space: LabelSpace) -> str:
     )
 
 
-def _student(facts: Facts, row: int, folder: Path) -> Tensor:
+def _student(facts: Facts, row: int, folder: Path) -> str:
     from distrust.build import load_student
     from distrust.students import answer
+    from distrust.students.causal import CausalStudent
+    from distrust.students.sampling import generate
 
-    return answer(load_student(folder / "student"), facts.pool.select([row])).distribution()[0]
+    student, item = load_student(folder / "student"), facts.pool.select([row])
+    if isinstance(student, CausalStudent):
+        return show(generate(student, item).texts[0][0], limit=400)
+    return _said(answer(student, item).distribution()[0], facts.space)

@@ -69,6 +69,8 @@ def _teachers(found: Metrics) -> list[dict[str, Any]]:
 def confusions(found: Metrics) -> list[dict[str, Any]]:
     """Each teacher's most frequent mistakes and its confusion table, where it was judged on more items."""
     tables = []
+    if found["labels"] is None:  # answers are open: a mistake is no pair of classes
+        return []
     for name, pool in found["teachers"].items():
         test = (found["test"] or {}).get("teachers", {}).get(name)
         judged, where = (test, "test") if test and test["judged"] > pool["judged"] else (pool, "gold")
@@ -104,7 +106,7 @@ def _table(cells: list[dict[str, Any]], classes: list[str]) -> dict[str, Any]:
 def reliability(found: Metrics) -> list[dict[str, Any]]:
     """Reliability diagrams: the student's, and each teacher's that stated a confidence."""
     test = found["test"] or {}
-    stated = {"student": test[STUDENT]} if STUDENT in test else {}
+    stated = {"student": test[STUDENT]} if STUDENT in test and test[STUDENT]["bins"] else {}
     for name, pool in found["teachers"].items():
         on_test = test.get("teachers", {}).get(name)
         judged = on_test if on_test and on_test["bins"] else pool

@@ -10,10 +10,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from distrust.answers import NO_ANSWER, Answers
 from distrust.budget import Charge, refuse_unkeepable
 from distrust.data import Items
 from distrust.errors import TeacherError
@@ -47,6 +49,7 @@ class EndpointTeacher:
         total: the caps over all teachers together.
         examples: few-shot gold, (text, label name) each; they must not judge later.
         progress: hears how far buying has come, about ten times a second.
+        answers: how texts are read, where answers are open.
 
     Raises:
         RecipeError: a prompt or parser that cannot work. BudgetError: caps that cannot be kept.
@@ -62,14 +65,15 @@ class EndpointTeacher:
         total: Budget,
         examples: Sequence[tuple[str, str]] = (),
         progress: Callable[[Progress], None] | None = None,
+        answers: Answers | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.open = recipe, answers
         self.name = recipe.name
         self.space = LabelSpace(space.names, {**space.aliases, **recipe.labels})
         self.ledger = ledger
         self.total = total
         self.prompt = Prompt(recipe, space, examples)
-        self._read = reader(recipe.parse, self.space)
+        self._read = reader(recipe.parse, self.space) if answers is None else _unread
         self._progress = progress
         self._ended = "complete"
         self._notes: Counter[str] = Counter()
@@ -78,7 +82,8 @@ class EndpointTeacher:
         described = self.prompt.setting()
         self.setting = ledger.setting(recipe.name, described)
         templates = [recipe.prompt, self.prompt.examples, self.prompt.labels]
-        reading = [recipe.parse.model_dump(), dict(self.space.aliases), recipe.samples]
+        how = recipe.parse if answers is None else answers.how
+        reading = [how.model_dump(), dict(self.space.aliases), recipe.samples]
         self.fingerprint = fingerprint(recipe.name, described, templates, list(space.names), reading)
 
     def ask(self, items: Items) -> Evidence:
@@ -184,6 +189,11 @@ class EndpointTeacher:
                 scores = self._label_logprobs(bought[0][0], int(claims[bought[0][0].sample, row])) if bought else None
                 if scores is not None:
                     logits[row] = torch.tensor(scores)
+        if self.open is not None:
+            said = self.open.evidence(self.name, items.ids, texts, _cost(cost))
+            silent = sum(not one for one in texts)  # never bought, and counted as such
+            notes[NO_ANSWER] = said.notes.get(NO_ANSWER, 0) - silent
+            return replace(said, notes={name: count for name, count in notes.items() if count})
         return Evidence(
             source=self.name,
             ids=items.ids,
@@ -200,10 +210,14 @@ class EndpointTeacher:
 
         Of several samples the votes speak: one sample's log-probabilities would silence the others.
         """
-        plain = (
-            self.recipe.samples == 1 and self.recipe.parse.kind in ("label", "choice") and self.recipe.parse.after is None
-        )
+        parse = self.recipe.parse
+        plain = self.recipe.samples == 1 and parse.kind in ("label", "choice") and parse.after is None and self.open is None
         return label_logprobs(answer.logprobs, self.prompt.answers, claim) if plain else None
+
+
+def _unread(text: str) -> tuple[int, str]:
+    """Of open answers: they are read all together, where the ledger's texts are."""
+    return ABSTAIN, ""
 
 
 def _sum(charges: list[Charge]) -> Charge:

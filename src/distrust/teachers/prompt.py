@@ -64,10 +64,11 @@ class Prompt:
         if isinstance(items.inputs, Tensor):
             raise DataError(f"Teacher {self.recipe.name!r} reads texts, but these items are tensors.")
         one = items.inputs[row]
-        text, pair = (one, "") if isinstance(one, str) else (one[0], one[1])
+        paired = not isinstance(one, str) and isinstance(one[0], str)
+        text, pair = (one[0], one[1]) if paired else (items.text(row), "")
         values: dict[str, Any] = {name: column[row] for name, column in items.columns.items()}
         values |= {"text": text, "labels": self.labels, "examples": self.examples}
-        if not isinstance(one, str):
+        if paired:
             values["text_pair"] = pair
         return fill(self.recipe.prompt, values, f"teachers.{self.recipe.name}.prompt")
 

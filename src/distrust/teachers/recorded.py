@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from distrust.answers import Answers
 from distrust.data import Items, column, content_id, load_table
 from distrust.errors import DataError, nearest
 from distrust.evidence import Cost, Evidence
@@ -27,6 +29,7 @@ class RecordedTeacher:
         options: where the answers are.
         space: the task's classes; `options.labels` adds spellings.
         pool: the items whose columns hold the answers, unless `options.path` names a file.
+        answers: how texts are read, where answers are open.
 
     Raises:
         DataError: a missing file or column, a file of which no row belongs to any item, or not one answer that is a
@@ -35,8 +38,8 @@ class RecordedTeacher:
 
     keeps_answers = True
 
-    def __init__(self, options: Recorded, space: LabelSpace, pool: Items) -> None:
-        self.name, self.options = options.name, options
+    def __init__(self, options: Recorded, space: LabelSpace, pool: Items, answers: Answers | None = None) -> None:
+        self.name, self.options, self.open = options.name, options, answers
         self.space = LabelSpace(space.names, {**space.aliases, **options.labels})
         if options.path is None:
             self.table = pool.columns
@@ -52,7 +55,8 @@ class RecordedTeacher:
             if name is not None and name not in self.table:
                 raise DataError(f"{self.name} has no column {name!r}; {nearest(name, self.table, say='it has')}.")
         self._check_answers()
-        self.fingerprint = fingerprint("recorded", [str(answer) for answer in self.answers], dict(options.labels))
+        reading = [] if answers is None else [answers.how.model_dump()]
+        self.fingerprint = fingerprint("recorded", [str(answer) for answer in self.answers], dict(options.labels), *reading)
 
     def ask(self, items: Items) -> Evidence:
         """Look the items up in the record; those without a recorded answer abstain. Costs nothing new.
@@ -62,6 +66,9 @@ class RecordedTeacher:
         rows = self._find(items)
         cells = [None if row is None else self.answers[row] for row in rows]
         samples = [_samples(cell) for cell in cells]
+        if self.open is not None:
+            said = self.open.evidence(self.name, items.ids, samples, Cost.free(len(items)))
+            return replace(said, features=self._confidence(rows))
         claims = torch.full((max((len(one) for one in samples), default=1) or 1, len(items)), ABSTAIN)
         counts: Counter[str] = Counter()
         for row, answers in enumerate(samples):
@@ -96,6 +103,10 @@ class RecordedTeacher:
     def _check_answers(self) -> None:
         """Refuse a teacher that would abstain from everything: a wrong column, or labels in other words."""
         said = {answer for cell in self.answers for answer in _samples(cell)}
+        if self.open is not None:
+            if not any(self.open.read(text) is not None for text in said):
+                raise DataError(f"{self.name} gives no answer that can be read in its column {self.options.column!r}.")
+            return
         if not any(self.space.find(answer) != ABSTAIN for answer in said):
             shown = ", ".join(sorted(said)[:5]) or "nothing"
             raise DataError(
