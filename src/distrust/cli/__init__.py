@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from distrust.cli import auditing as auditing
 from distrust.cli import checking as checking
 from distrust.cli import looking as looking
 from distrust.cli import running as running
@@ -33,7 +34,7 @@ app = typer.Typer(
     Exit codes: 0 done (also when a budget ended buying), 2 a mistake you can mend (said in one sentence), 130 interrupted
     (what was bought and trained is kept; the same command goes on).""",
 )
-for room in (running, looking, starting, using, checking):
+for room in (running, looking, starting, using, checking, auditing):
     room.register(app)
 
 

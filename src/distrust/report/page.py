@@ -51,7 +51,7 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
     """The page as text, from the facts and their metrics."""
     claims = final_claims(stack(facts.evidence, facts.space, facts.pool.ids)) if facts.evidence and len(facts.pool) else None
     return str(
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             m=found,
@@ -69,8 +69,9 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of this folder, with everything escaped and made inert."""
+    found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
@@ -78,10 +79,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    found.filters.update(
         short=inert, percent=_percent, count=count, money=money, bracket=bracket, points=_points, figure=_figure
     )
-    return environment
+    return found
 
 
 def _inert(value: Any) -> Any:
