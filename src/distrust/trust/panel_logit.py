@@ -1,0 +1,92 @@
+"""The plain reference for a panel of open answers: a conditional logit over votes, fitted on gold alone.
+
+Knows votes and gold. Ignores unlabelled items, texts and who errs together; `panel` is the estimator to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distrust.errors import DataError
+from distrust.evidence import Evidence
+from distrust.labels import ABSTAIN
+from distrust.trust.panel_pool import logit
+from distrust.trust.panel_rows import Array, Rows, check_gold, fit_logit, rows_of
+
+SCALES = (1.0, 0.5, 0.25, 0.1)  # of the prior, which believes teachers to be independent and so says too much
+RIDGES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class ConditionalLogit:
+    """Weights of the teachers' votes (M,), and one chance of "none of these" for every item."""
+
+    weights: Array
+    none: float
+
+    def posterior(self, evidence: Sequence[Evidence]) -> Tensor:
+        """Chances (B, K) float64 as `Panel.posterior`; candidates that nobody claims are as likely as their zero score."""
+        rows = rows_of(evidence)
+        among = np.exp(rows.log_softmax(np.where(rows.none, -1e9, rows.votes @ self.weights)))
+        chances = np.zeros((len(evidence[0]), len(evidence[0].space)))
+        chances[rows.item, rows.column] = np.where(rows.none, self.none, among * (1 - self.none))
+        return torch.from_numpy(chances)
+
+
+def conditional_logit(evidence: Sequence[Evidence], gold: Tensor) -> ConditionalLogit:
+    """Fit on gold: the prior is the log-odds of each teacher's accuracy times a scale, that and the ridge by 5-fold
+    cross-validated log-loss.
+
+    Args:
+        evidence: one a teacher; gold: (B,) claims as for `panel`, at least ten of a listed candidate.
+
+    Raises:
+        DataError: too little gold, or as `rows_of`.
+    """
+    rows = rows_of(evidence)
+    labels = check_gold(gold, evidence)
+    shown = labels != ABSTAIN
+    found = np.nonzero(shown & (labels != rows.column.max()))[0]  # the last column is none of these
+    if len(found) < 2 * FOLDS:
+        raise DataError(f"A conditional logit is fitted on gold; {len(found)} items are too few, legal is {2 * FOLDS}.")
+    listed = _without_none(rows)
+    fold = np.random.default_rng(0).permutation(len(found)) % FOLDS
+    losses = np.zeros((len(SCALES), len(RIDGES)))
+    for held in range(FOLDS):
+        fit, judge = found[fold != held], found[fold == held]
+        judged, _ = listed.of(judge)
+        target = judged.target(labels[judge])
+        for at, (_, weights) in _path(listed, fit, labels).items():
+            losses[at] -= target @ judged.log_softmax(judged.votes @ weights)
+    best = np.unravel_index(losses.argmin(), losses.shape)
+    weights = _path(listed, found, labels)[int(best[0]), int(best[1])][1]
+    return ConditionalLogit(weights, float((shown.sum() - len(found) + 0.5) / (shown.sum() + 1)))
+
+
+def _without_none(rows: Rows) -> Rows:
+    """The rows of listed candidates; an item without any keeps its only row."""
+    kept = ~rows.none | (rows.sums(np.ones(len(rows.item)))[rows.item] == 1)
+    item = rows.item[kept]
+    start = np.searchsorted(item, np.arange(len(rows.start)))
+    return Rows(item, rows.column[kept], rows.none[kept], start, rows.votes[kept])
+
+
+def _path(rows: Rows, items: np.ndarray, labels: np.ndarray) -> dict[tuple[int, int], tuple[float, Array]]:
+    """Fits on some items for every scale and ridge, the stiffest first, each starting from the one before."""
+    some, _ = rows.of(items)
+    target = some.target(labels[items])
+    spoke = some.sums(some.votes).sum(0)
+    prior = logit((target @ some.votes + 1) / (spoke + 2))
+    fits = {}
+    for row, scale in enumerate(SCALES):
+        weights = prior * scale
+        for column, ridge in enumerate(RIDGES):
+            weights, nats = fit_logit(some, some.votes, target, prior * scale, np.full(len(prior), ridge), weights)
+            fits[row, column] = (nats, weights)
+    return fits
