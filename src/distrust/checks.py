@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOM = 500 * 10**6  # bytes that a run may need: a student, its checkpoint, answers
 PATIENCE = 10.0  # seconds a server gets
-EXTRA_LEFT_OUT = "test"  # of no use to a user
+EXTRAS_LEFT_OUT = {"test", "bench"}  # of no use to a user
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _dependency(line: str) -> Check | None:
     """One line of the package's requirements, such as `peft>=0.12; extra == "peft"`."""
     match = re.match(r"\s*([A-Za-z0-9._-]+)", line)
     extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", line)
-    if match is None or (extra is not None and extra[1] == EXTRA_LEFT_OUT):
+    if match is None or (extra is not None and extra[1] in EXTRAS_LEFT_OUT):
         return None
     name, least = match[1], re.search(r">=\s*([\d.]+)", line)
     try:
