@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from distrust.claimed import told_by
-from distrust.evidence import Evidence
+from distrust.errors import RunError
 from distrust.labelled import Labelled
+from distrust.methods.gates import by_gold, by_halves
 from distrust.methods.selective import Selective, better_part
 from distrust.methods.voted import doubtable, voted
 from distrust.run import Run
@@ -24,28 +23,46 @@ from distrust.students import Student
 class PeerAdvised(Selective):
     """Options of peer-advised."""
 
-    gate: Literal["none"] = Field(
-        "none", description="which doubted items are told the peer's claim; `none`: all (the paper)"
+    gate: Literal["auto", "gold", "halves", "none"] = Field(
+        "auto",
+        description="which claims are replaced. `none`: all of the doubted half, by the peer's (the paper); `gold`: where "
+        "by gold another class is likelier; `halves`: all of it or none, by whether that helps to foresee unseen claims; "
+        "`auto`: `gold` where there is gold, else `none`",
     )
 
 
 def peer_advised(run: Run, options: PeerAdvised) -> Student:
-    """Zhao 2023, section 3 and appendix D.3: six steps from the teachers' labels to a student."""
+    """Zhao 2023, section 3 and appendix D.3, with a gate before its fifth step."""
+    gate = _gate(run, options)
     pool = doubtable(run, voted(run))  # T
-    scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)  # 1
-    high = better_part(run, scout, pool, options)  # 2 and 3: T_high; the rest is T_low
-    doubted = pool.select(rows(~high))
-    if len(doubted):
-        peer = run.fit("peer", run.with_gold(pool.select(rows(high)), options.gold_weight))  # 4
-        said = run.ask(peer, doubted.items)
-        advice = told_by([said], doubted.items, run.space)
-        pool = pool.relabelled(advice.select(rows(_peer_is_believed(doubted, said))))  # 5, in the pool's own order
-    return run.fit("student", run.with_gold(pool, options.gold_weight))  # 6
+    if gate == "gold":
+        told = by_gold(run, pool, options.scout_epochs)
+    elif gate == "halves":
+        told = by_halves(run, pool, lambda part, name: advised(run, part, options, name))
+    else:
+        told = advised(run, pool, options)
+    return run.fit("student", run.with_gold(told, options.gold_weight))  # 6
 
 
-def _peer_is_believed(doubted: Labelled, said: Evidence) -> Tensor:
-    """Which doubted items are told the peer's claim instead of the teachers': (n,) bool. Without a gate, all of them.
+def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> Labelled:
+    """The paper's first five steps: T to T_high and the relabelled T_low, in T's own order.
 
-    Where none is, plain distillation is left, bit for bit.
+    Where the peer changes nothing, plain distillation is left, bit for bit.
     """
-    return torch.ones(len(doubted), dtype=torch.bool)
+    scout = run.fit(f"scout{name}", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)  # 1
+    high = better_part(run, scout, pool, options)  # 2 and 3: T_high; the rest is T_low
+    doubted = pool.items.select(rows(~high))
+    if not len(doubted):
+        return pool
+    peer = run.fit(f"peer{name}", run.with_gold(pool.select(rows(high)), options.gold_weight))  # 4
+    return pool.relabelled(told_by([run.ask(peer, doubted)], doubted, run.space))  # 5
+
+
+def _gate(run: Run, options: PeerAdvised) -> str:
+    """The gate to use. Raises RunError where gold is to judge and there is none."""
+    judges = len(run.gold.part("trust"))
+    if options.gate == "gold" and not judges:
+        raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")
+    if options.gate == "auto":
+        return "gold" if judges else "none"
+    return options.gate

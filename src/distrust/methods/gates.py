@@ -1,0 +1,112 @@
+"""Gates of peer-advised: which claims are replaced, by an estimate of who is right more often.
+
+Knows the pool as the teachers labelled it, and students of its halves. Knows nothing of how the last student is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from distrust import combine
+from distrust.data import Items
+from distrust.evaluate import final_claims, paired_difference
+from distrust.evidence import stack
+from distrust.labelled import Labelled
+from distrust.processes import mix
+from distrust.run import Run
+from distrust.select import most_trusted, rows
+from distrust.trust.claims import label_match
+from distrust.trust.distribution import confidence
+from distrust.trust.pooling import Advice, advise
+
+FEW = 20  # gold labels below which an estimate says little
+
+
+def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
+    """The pool as gold has it: teachers' claims against students that never saw the item, each with the say gold gives it.
+
+    Twice: scouts learn from every claim, peers from what is trusted then. An item is told its likeliest class, which is the
+    peer's, the teachers' or what their claim usually means; as many items are told as are estimated right.
+    """
+    part = run.gold.part("trust")
+    gold = run.gold_items.select(run.gold_items.rows(part.ids))
+    judged = stack([run.ask(teacher, gold) for teacher in run.teachers], run.space, part.ids)
+    said = stack(run.evidence(), run.space, pool.items.ids)
+    if len(part) < FEW:
+        run.warn(f"The gate is judged by {len(part)} gold labels, so what it decides is little more than a guess.")
+
+    def advice(name: str, told: Labelled, epochs: int | None) -> Advice:
+        peer, on_gold = _halves(run, name, told, pool.items, gold, epochs)
+        return advise(peer, on_gold, final_claims(said), final_claims(judged), part.labels, said.known)
+
+    found = advice("scout", pool, scout_epochs)
+    found = advice("peer", _trusted(pool, found.posterior), None)
+    _report(run, pool, found, final_claims(judged), part.labels)
+    return _trusted(pool, found.posterior)
+
+
+def by_halves(run: Run, pool: Labelled, advised: Callable[[Labelled, str], Labelled]) -> Labelled:
+    """The pool relabelled, if that helps to foresee claims that were not learned from: without gold, of two halves.
+
+    On each half a student is trained as it is and one as `advised` has it, and both foresee the claims of the other half.
+    Where claims err at random, what foresees them better is nearer the truth; where they err systematically, it is not.
+    """
+    gains = []
+    for name, own, other in _split(run, len(pool)):
+        half, unseen = pool.select(own), pool.select(other)
+        plain = run.fit(f"plain-{name}", half)
+        better = run.fit(f"advised-{name}", advised(half, f"-{name}"))
+        foreseen = [label_match(run.ask(one, unseen.items).distribution(), unseen.targets) for one in (better, plain)]
+        gains.append(foreseen[0] - foreseen[1])
+    gain = paired_difference(torch.cat(gains).double(), torch.zeros(len(pool), dtype=torch.float64))
+    opened = gain.low > 0
+    run.note(
+        f"The gate is {'open' if opened else 'shut'}: relabelled by a peer, one half foresees the claims of the other "
+        f"{100 * gain.value:+.1f} points better ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, 95 %)."
+    )
+    return advised(pool, "") if opened else pool
+
+
+def _halves(run: Run, name: str, told: Labelled, items: Items, gold: Items, epochs: int | None) -> tuple[Tensor, Tensor]:
+    """What a student of each half says of the other half: (N, C); and both together of gold, which neither saw: (n, C)."""
+    row_of = {item: row for row, item in enumerate(told.items.ids)}
+    opinion = torch.zeros(len(items), len(run.space))
+    on_gold = []
+    for half, own, other in _split(run, len(items)):
+        mine = [row_of[item] for item in (items.ids[row] for row in own.tolist()) if item in row_of]
+        student = run.fit(f"{name}-{half}", told.select(mine), epochs=epochs)
+        opinion[other] = run.ask(student, items.select(other)).distribution()
+        on_gold.append(run.ask(student, gold).distribution())
+    return opinion, torch.stack(on_gold).mean(0)
+
+
+def _split(run: Run, count: int) -> list[tuple[str, Tensor, Tensor]]:
+    """Two random halves, each with the name of its student: rows it learns from, rows it speaks of."""
+    one, two = torch.randperm(count, generator=torch.Generator().manual_seed(mix(run.seed, 3))).chunk(2)
+    return [("a", one, two), ("b", two, one)]
+
+
+def _trusted(pool: Labelled, posterior: Tensor) -> Labelled:
+    """What is trusted most, told its likeliest class: as large a share of every class as is estimated right in all."""
+    top = posterior.argmax(-1)
+    sure = confidence(posterior)
+    told = pool.told_as(one_hot(top, posterior.shape[-1]).to(pool.targets))
+    return told.select(rows(most_trusted(sure, float(sure.mean()), pool.items.ids, top)))
+
+
+def _report(run: Run, pool: Labelled, found: Advice, claims: Tensor, labels: Tensor) -> None:
+    """Say what the gate decided, and what it thinks of both sides."""
+    changed = 1 - float(label_match(found.posterior, pool.targets).mean())
+    voted = combine.majority_vote(claims, found.posterior.shape[-1])  # (n, C)
+    vote = float(voted.gather(-1, labels.unsqueeze(-1)).sum())
+    peer, meaning, claim = found.say.tolist()
+    run.note(
+        f"The gate tells {100 * changed:.0f} % of the items another class than the teachers do, and takes "
+        f"{100 * float(found.posterior.amax(-1).mean()):.0f} % of what it tells for right; of {len(labels)} gold items the "
+        f"teachers are right on {vote:.0f}. Peers have a say of {peer:.2f}, what claims mean by gold {meaning:.2f}, the "
+        f"bare claims {claim:.2f}."
+    )

@@ -1,0 +1,123 @@
+"""peer-advised's gates: what is relabelled is what gold, or the other half, speaks for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from distrust.errors import RunError
+from distrust.methods import find
+from tests.methods import noisy
+
+ITEMS, LABELS = noisy.clusters(240)
+RANDOM = noisy.corrupted(LABELS, 0.4)
+SWAPPED = torch.tensor([1, 0, 2])[LABELS]  # two classes exchanged: consistently, so that every student learns it
+
+
+def told(run: object) -> torch.Tensor:
+    """What the student was told of each pool item (N,); -1 where it was left out."""
+    labelled = run.fits["student"].labelled  # type: ignore[attr-defined]
+    said = dict(
+        zip(
+            labelled.items.ids,
+            torch.where(labelled.labels >= 0, labelled.labels, labelled.targets.argmax(-1)).tolist(),
+            strict=True,
+        )
+    )
+    return torch.tensor([said.get(item, -1) for item in ITEMS.ids])
+
+
+def right(run: object) -> float:
+    """Share of what is told that is right."""
+    said = told(run)
+    return float((said == LABELS)[said >= 0].float().mean())
+
+
+def test_gold_finds_errors_at_random_and_errors_by_system(tmp_path: Path) -> None:
+    for name, claims in (("random", RANDOM), ("system", SWAPPED)):
+        run = noisy.work(tmp_path / name, claims, ITEMS, LABELS, gold=30)
+        student = noisy.carry(run, "peer-advised", gate="gold")
+        assert right(run) > float((claims == LABELS).float().mean()) + 0.25, name
+        assert noisy.accuracy(student, ITEMS, LABELS) > 0.9, name
+        assert run.notes and "of 30 gold items the teachers are right on" in run.notes[0]
+
+
+def test_a_teacher_that_is_always_right_is_not_corrected(tmp_path: Path) -> None:
+    run = noisy.work(tmp_path, LABELS, ITEMS, LABELS, gold=30)
+    noisy.carry(run, "peer-advised")
+    assert right(run) == 1.0
+
+
+def test_gold_opens_the_gate_by_itself_and_without_it_the_paper_is_followed(tmp_path: Path) -> None:
+    def student(name: str, gold: int, **options: object) -> object:
+        return noisy.carry(noisy.work(tmp_path / name, RANDOM, ITEMS, LABELS, gold=gold), "peer-advised", **options)
+
+    assert noisy.same(student("auto", 20), student("gold", 20, gate="gold"))  # type: ignore[arg-type]
+    assert noisy.same(student("auto0", 0), student("none", 0, gate="none"))  # type: ignore[arg-type]
+
+
+def test_no_peer_is_trained_on_gold_or_on_the_half_it_speaks_of(tmp_path: Path) -> None:
+    run = noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=20)
+    noisy.carry(run, "peer-advised", gate="gold")
+    halves = [set(run.fits[name].labelled.items.ids) for name in ("scout-a", "scout-b")]
+    assert not halves[0] & halves[1] and halves[0] | halves[1] == set(ITEMS.ids[20:])
+    for name, half in zip(("peer-a", "peer-b"), halves, strict=True):
+        assert set(run.fits[name].labelled.items.ids) <= half
+    gold = run.fits["student"].labelled.select(run.fits["student"].labelled.items.rows(ITEMS.ids[:20]))
+    assert torch.equal(gold.labels, LABELS[:20]) and gold.weight.tolist() == [1.0] * 20
+
+
+def test_as_many_are_told_as_are_estimated_right_of_every_class_alike(tmp_path: Path) -> None:
+    run = noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=20)
+    noisy.carry(run, "peer-advised", gate="gold", gold_weight=0)
+    share = int(re.search(r"takes (\d+) % of what it tells for right", run.notes[0]).group(1)) / 100  # type: ignore[union-attr]
+    labelled = run.fits["student"].labelled
+    assert len(labelled) == pytest.approx(share * 220, abs=0.006 * 220 + 1)
+    assert bool((labelled.targets.amax(-1) == 1).all()) and bool((labelled.weight == 1).all())
+    assert len(labelled.targets.argmax(-1).unique()) == 3
+
+
+def test_halves_open_where_claims_err_at_random_and_shut_where_the_teacher_is_right(tmp_path: Path) -> None:
+    opened = noisy.work(tmp_path / "open", RANDOM, ITEMS, LABELS)
+    noisy.carry(opened, "peer-advised", gate="halves")
+    shut = noisy.work(tmp_path / "shut", LABELS, ITEMS, LABELS)
+    student = noisy.carry(shut, "peer-advised", gate="halves")
+    assert shut.notes[0].startswith("The gate is shut") and right(shut) == 1.0
+    plain = noisy.carry(noisy.work(tmp_path / "plain", LABELS, ITEMS, LABELS), "distill", targets="hard")
+    assert noisy.same(student, plain), "a gate that stays shut leaves plain distillation, bit for bit"
+    assert opened.notes[0].startswith("The gate is ")
+
+
+def test_a_judge_without_gold_is_refused_and_one_with_little_is_doubted(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="gate: gold is judged on gold, and there is none"):
+        noisy.carry(noisy.work(tmp_path / "none", RANDOM, ITEMS, LABELS), "peer-advised", gate="gold")
+    run = noisy.work(tmp_path / "few", RANDOM, ITEMS, LABELS, gold=3)
+    noisy.carry(run, "peer-advised")
+    assert any("judged by 3 gold labels" in sentence for sentence in run.warnings)
+    assert find("peer-advised", {})[1].model_dump()["gate"] == "auto"
+
+
+def test_several_teachers_one_of_which_is_always_wrong(tmp_path: Path) -> None:
+    teachers = [
+        noisy.Said("good", ITEMS, noisy.corrupted(LABELS, 0.2)),
+        noisy.Said("other", ITEMS, noisy.corrupted(LABELS, 0.3, 1)),
+        noisy.Said("liar", ITEMS, (LABELS + 1) % 3),
+    ]
+    run = noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=30, teachers=teachers)
+    noisy.carry(run, "peer-advised", gate="gold")
+    assert right(run) > 0.95, "what the liar means is known from gold"
+
+
+def test_a_killed_run_goes_on_with_the_same_halves_peers_and_student(tmp_path: Path) -> None:
+    options = noisy.LOOP.model_copy(update={"save_seconds": 0.0})
+
+    def go() -> object:
+        return noisy.carry(noisy.work(tmp_path / "run", RANDOM, ITEMS, LABELS, gold=20, options=options), "peer-advised")
+
+    noisy.killed_at(go, "peer-b", 3)
+    resumed = go()
+    whole = noisy.carry(noisy.work(tmp_path / "whole", RANDOM, ITEMS, LABELS, gold=20, options=options), "peer-advised")
+    assert noisy.same(resumed, whole)  # type: ignore[arg-type]
