@@ -80,7 +80,7 @@ def _measure(name: str, seed: int, found: dict[str, Measured], cleanlab: bool) -
 def _result(found: dict[str, Measured], seeds: list[int], cleanlab: bool) -> Result:
     figures = {f"{world}.{name}": mean(values) for world, one in found.items() for name, values in one.items()}
     version = metadata.version("cleanlab") if cleanlab else "not installed"
-    settings = {"gold": GOLD, "draws": DRAWS, "clinc150_items": ITEMS, "cleanlab": version}
+    settings = {"gold": GOLD, "draws": DRAWS, "clinc150_items": ITEMS, "cleanlab": version, "worlds": list(found)}
     return Result(figures | _overall(found), settings, seeds)
 
 
