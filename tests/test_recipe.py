@@ -106,6 +106,26 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(raw: dict[str, Any
         ),
         (recipe(teachers=[{"kind": "recorded", "name": ""}]), "The recipe's teachers.0.name: string should have at least 1"),
         (recipe(teachers=[LLM, LLM]), "The recipe: two teachers are named 'llm'; each needs a name of its own."),
+        (
+            recipe(worth=[50]),
+            "The recipe: `worth` is [50]; legal are two numbers of labels or more, rising: [50, 100, 250].",
+        ),
+        (recipe(worth=[100, 50]), "The recipe: `worth` is [100, 50]; legal are two numbers"),
+        (recipe(worth=[0, 50]), "The recipe's worth.0: input should be greater than 0."),
+        (recipe(worth=50), "The recipe's worth: must be a list."),
+        (recipe(worth=[50, 100]), "The recipe: `worth` is judged on `data.test`; give one, or leave `worth` out."),
+        (
+            recipe(worth=[50, 100], data=POOL | {"test": POOL["pool"]}),
+            "The recipe: `worth` needs gold labels in the pool; name their column in `data.pool.label`.",
+        ),
+        (
+            recipe(worth=[50, 100], data=POOL | {"test": POOL["pool"]}, gold={"path": "gold.csv"}),
+            "The recipe: `worth` needs gold labels in the pool; name their column in `data.pool.label`.",
+        ),
+        (
+            recipe(worth=[50, 100], task="generation", student={"kind": "causal", "model": "m"}),
+            "The recipe: `worth` is for task classification; leave it out.",
+        ),
         (recipe(student={"kind": "transformer"}), "The recipe's student: give either `model` (pretrained) or `config`"),
         ({1: 2, "data": POOL}, "keys should be strings"),
     ],

@@ -124,6 +124,28 @@ def test_few_shot_examples_are_reserved(tmp_path: Path) -> None:
     assert len(more.gold.part("prompt")) == 3, "what the recipe reserves may be more"
 
 
+def test_worth_is_drawn_from_what_is_labelled_and_not_gold(tmp_path: Path) -> None:
+    labelled = {"id": "id", "label": "label", "path": str(tmp_path / "pool.csv")}
+    test = {"path": str(tmp_path / "test.csv"), "label": "label"}
+    write_csv(tmp_path / "gold.csv", [{"text": "one", "label": "b"}, {"text": "else", "label": "a"}])
+    for gold_recipe, spare in (({"path": str(tmp_path / "gold.csv")}, {"2": 0, "4": 1}), (None, {"1": 1, "2": 0, "4": 1})):
+        changes = {"data": {"pool": labelled, "test": test}, "gold": gold_recipe, "labels": ["a", "b"]}
+        task = load_task(recipe(tmp_path, worth=[1, 2], **changes))
+        assert task.spare is not None
+        assert dict(zip(task.spare[0].ids, task.spare[1].tolist(), strict=True)) == spare
+        without = load_task(recipe(tmp_path, **changes))
+        assert without.spare is None and without.identity == task.identity, "a run may ask for it later"
+    all_gold = load_task(recipe(tmp_path, worth=[1, 2])).spare
+    assert all_gold is not None and len(all_gold[0]) == 0
+    for label, labels, words in (
+        ("said", ["a", "b"], "data.pool label 'c' is outside"),
+        ("lable", ["a", "b"], "mean 'label'"),
+    ):
+        data = {"pool": labelled | {"label": label}, "test": test}
+        with pytest.raises(DataError, match=words):
+            load_task(recipe(tmp_path, worth=[1, 2], data=data, gold=None, labels=labels))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

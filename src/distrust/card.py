@@ -125,7 +125,8 @@ def _scores(facts: Facts, metrics: Mapping[str, Any]) -> str:
         for name in sorted(predictors, key=lambda name: name != "student")
     ]
     caption = f"On {count(len(facts.test))} gold-labelled test items, with 95 % intervals:"
-    return f"{caption}\n\n{_table(['', *scores.values()], rows)}"
+    worth = _at(metrics, "worth", "sentence")
+    return f"{caption}\n\n{_table(['', *scores.values()], rows)}" + (f"\n\n{_say(worth, 400)}" if worth else "")
 
 
 def _teachers(facts: Facts, metrics: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from distrust.errors import RunError
 from distrust.evidence import Evidence
 from distrust.files import write_atomically
 from distrust.labelled import Labelled
+from distrust.learning_curve import students_of
 from distrust.methods import METHODS, find
 from distrust.open_facts import open_facts
 from distrust.recipe import Classifier, Price, Recipe
-from distrust.report.facts import Facts, Spending
+from distrust.report.facts import Facts, LearningCurve, Spending
 from distrust.report.saved import save_facts
 from distrust.run import Run, surroundings
 from distrust.students import Student
@@ -50,6 +51,7 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
         recipe=recipe.model_dump(mode="json"),
         kinds={teacher.name: teacher.kind for teacher in recipe.teachers},
         prices=prices(recipe),
+        curve=() if task.spare is None or recipe.worth is None else students_of(run, *task.spare, recipe.worth),
     )
     return facts, student
 
@@ -71,6 +73,7 @@ def gather(
     kinds: Mapping[str, str],
     prices: Mapping[str, Price],
     simulated: Sequence[str] = (),
+    curve: Iterable[tuple[int, Student]] = (),
 ) -> Facts:
     """Everything a report shows of a run. Students answer the test items here, and nowhere before.
 
@@ -81,6 +84,7 @@ def gather(
         method, options, recipe: what was done, as plain values.
         kinds, prices: of each teacher, by name.
         simulated: a sentence for each part that stands in for something real.
+        curve: numbers of human labels, rising, each with a student of nothing else; taken one at a time.
     """
     for teacher in run.teachers if run.fits.get("student") else ():
         if not hasattr(teacher, "spending"):
@@ -95,6 +99,7 @@ def gather(
         decided = _class_facts(run, heard, told, said, on_test, test)
     else:
         decided = open_facts(run, heard, told, said, on_test, None if test is None else test[0])
+    drawn = None if test is None else _curve(run, curve, *test)
     if test is None:
         run.warn("There is no test set, so nothing is said of how good the student is; give data.test.")
     return Facts(
@@ -106,6 +111,7 @@ def gather(
         pool=run.pool,
         kinds=kinds,
         test=None if test is None else test[0],
+        curve=drawn,
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, evidence, prices),
         warnings=[*run.warnings, *_outside(evidence)],
@@ -135,6 +141,12 @@ def _class_facts(
         "predictions": {name: one.distribution() for name, one in said.items()},
         "test_evidence": on_test,
     }
+
+
+def _curve(run: Run, students: Iterable[tuple[int, Student]], items: Items, labels: Tensor) -> LearningCurve | None:
+    """Which test items (n,) each student of the learning curve is right about."""
+    right = {count: run.ask(student, items).distribution().argmax(-1) == labels for count, student in students}
+    return LearningCurve(tuple(right), torch.stack(list(right.values()))) if right else None
 
 
 def write(facts: Facts, student: Student, folder: Path) -> Path:

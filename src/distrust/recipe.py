@@ -7,6 +7,7 @@ the recipe as plain values. `docs/recipe.md` is generated from the descriptions 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,7 +36,9 @@ class Source(Strict):
 class Data(Strict):
     """Where the items are."""
 
-    pool: Source = Field(description="the items to learn from; its label column, if any, is only read for `gold`")
+    pool: Source = Field(
+        description="the items to learn from; its label column, if any, is only read for `gold` and `worth`"
+    )
     test: Source | None = Field(None, description="gold-labelled items that only the final evaluation sees")
     validation: Source | None = Field(None, description="gold-labelled items for early stopping")
 
@@ -289,6 +292,11 @@ class Recipe(Strict):
     answer: Answer = Answer()
     labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
     gold: GoldRecipe | None = None
+    worth: list[Annotated[int, Field(gt=0)]] | None = Field(
+        None,
+        description="numbers of labels, such as `[50, 100, 250, 500]`: the report says how many the student is worth, by "
+        "`gold-only` students of so many of the pool's labels beside `gold`, which are read for nothing else",
+    )
     teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
     student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
     method: Method = Method()
@@ -325,6 +333,27 @@ class Recipe(Strict):
                     f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default one asks for labels"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _worth_can_be_judged(self) -> Recipe:
+        if self.worth is None:
+            return self
+        if len(self.worth) < 2 or any(more <= fewer for fewer, more in pairwise(self.worth)):
+            raise ValueError(f"`worth` is {self.worth}; legal are two numbers of labels or more, rising: [50, 100, 250]")
+        if self.task == "generation":
+            raise ValueError("`worth` is for task classification; leave it out")
+        if self.data.test is None:
+            raise ValueError("`worth` is judged on `data.test`; give one, or leave `worth` out")
+        if self.pool_label is None:
+            raise ValueError("`worth` needs gold labels in the pool; name their column in `data.pool.label`")
+        return self
+
+    @property
+    def pool_label(self) -> str | None:
+        """The pool's column of gold labels; None where gold stands elsewhere and nobody named one."""
+        if self.data.pool.label is not None or self.gold is None or self.gold.path is not None:
+            return self.data.pool.label
+        return self.gold.label
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:

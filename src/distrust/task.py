@@ -33,6 +33,7 @@ class Task:
     test: tuple[Items, Tensor] | None  # items and labels (n,)
     validation: tuple[Items, Tensor] | None
     warnings: tuple[str, ...]
+    spare: tuple[Items, Tensor] | None = None  # labelled items of the pool that are not gold, where the recipe has `worth`
     answers: Answers | None = None  # how texts are read, where answers are open; labels then only say that there is a text
 
     @property
@@ -90,6 +91,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
         test=held["data.test"],
         validation=held["data.validation"],
         warnings=tuple(_warnings(pool, gold, tables["data.test"])),
+        spare=_spare(recipe, pool, gold, space),
         answers=answers,
     )
 
@@ -135,9 +137,9 @@ def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
     if recipe.gold is None:
         return pool.select([]), []
     if recipe.gold.path is None:
-        source = recipe.data.pool
-        name = recipe.gold.label if source.label is None else source.label
-        items, values = pool, column(pool.columns, name, f"The pool {source.path}, which gold is drawn from,")
+        assert recipe.pool_label is not None, "gold without a path stands in the pool"
+        where = f"The pool {recipe.data.pool.path}, which gold is drawn from,"
+        items, values = pool, column(pool.columns, recipe.pool_label, where)
     else:
         items, values = _gold_file(recipe, pool)
     labels = [_name(value) for value in values]
@@ -148,6 +150,17 @@ def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
         seed = recipe.seed if recipe.gold.seed is None else recipe.gold.seed
         rows = sorted(random.Random(f"gold/{seed}").sample(rows, recipe.gold.size))
     return items.select(rows), [str(labels[row]) for row in rows]
+
+
+def _spare(recipe: Recipe, pool: Items, gold: Gold, space: LabelSpace) -> tuple[Items, Tensor] | None:
+    """What the recipe's `worth` is drawn from: the pool's labelled items that are not gold, and their labels (n,)."""
+    if recipe.worth is None:
+        return None
+    assert recipe.pool_label is not None, "a recipe with worth has such a column"
+    values = column(pool.columns, recipe.pool_label, f"The pool {recipe.data.pool.path}, which `worth` is drawn from,")
+    taken = set(gold.ids)
+    named = {row: label for row, label in enumerate(map(_name, values)) if label is not None and pool.ids[row] not in taken}
+    return pool.select(list(named)), _indices(list(named.values()), space, "data.pool")
 
 
 def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:

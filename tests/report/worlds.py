@@ -17,7 +17,7 @@ from distrust.evaluate import final_claims
 from distrust.evidence import Dense, Evidence, stack
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
-from distrust.report.facts import Facts, Spending
+from distrust.report.facts import Facts, LearningCurve, Spending
 
 TOPICS = {
     "lost card": "card lost stolen missing wallet block",
@@ -104,6 +104,9 @@ def digits() -> Facts:
     targets = targets_of(evidence, space, items["pool"].ids, gold)
     student = fit(pixels[pool].numpy(), targets.argmax(-1).numpy())
     alone = fit(pixels[pool][known].numpy(), gold.labels.numpy())
+    drawn = pool[torch.arange(800) % 16 != 0]
+    numbers = (20, 40, 80, 160, 320, 640)
+    curve = [fit(pixels[drawn[:count]], truth[drawn[:count]]).predict(pixels[test]) for count in numbers]
     return Facts(
         title="digits",
         method="distill",
@@ -123,6 +126,7 @@ def digits() -> Facts:
             "gold-only": chances(alone, pixels[test].numpy(), 10),
         },
         test_evidence=ask("test", test),
+        curve=LearningCurve(numbers, torch.stack([torch.tensor(said) == truth[test] for said in curve])),
         history=history(),
         spending=[Spending(name, 0, 0, 0, 0.0) for name in models],
         simulated=["The teacher “muddled” is wrong on purpose: 3 and 8, 4 and 9 are exchanged in what it learned."],

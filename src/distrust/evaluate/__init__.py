@@ -13,7 +13,7 @@ from distrust.evaluate.scores import (
     unpaired_difference,
     wilson,
 )
-from distrust.evaluate.worth import Worth, worth_in_labels
+from distrust.evaluate.worth import Worth, isotonic, worth_in_labels
 
 __all__ = [
     "Bin",
@@ -25,6 +25,7 @@ __all__ = [
     "calibration_error",
     "error_correlation",
     "final_claims",
+    "isotonic",
     "judge",
     "paired_difference",
     "reliability",

@@ -44,6 +44,49 @@ def diagram(series: Mapping[str, Sequence[Mapping[str, float]]], width: int = 26
     return at.frame("confidence", body)
 
 
+def crossing(
+    curve: Sequence[tuple[float, Mapping[str, float], float]],
+    level: Mapping[str, float],
+    at_x: float,
+    x_label: str,
+    width: int = 400,
+    height: int = 240,
+) -> Markup:
+    """A rising curve over a logarithm, and where it reaches a level.
+
+    Args:
+        curve: points of x, an interval of y (`value`, `low`, `high`), and the height of the curve there.
+        level: the interval of y that is looked for; at_x: where the curve reaches it.
+    """
+    across = [x for x, _, _ in curve]
+    y_ticks = ticks([one[end] for one in (level, *(y for _, y, _ in curve)) for end in ("low", "high")])
+    marks = _apart(across)
+    at = _Axes((across[0], across[-1]), (y_ticks[0], y_ticks[-1]), marks, y_ticks, width, height, logarithm=True)
+    left, right = across[0], across[-1]
+    (x0, top), (x1, bottom) = at(left, level["high"]), at(right, level["low"])
+    band = '<rect class="band" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
+    body = Markup(band).format(x0, top, x1 - x0, bottom - top)
+    body += _curve([at(left, level["value"]), at(right, level["value"])], "line-0")
+    body += _curve([at(x, y) for x, _, y in curve], "line-1")
+    for x, one, _ in curve:
+        body += _curve([at(x, one["low"]), at(x, one["high"])], "whisker")
+        body += Markup('<circle class="dot-1" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(*at(x, one["value"]))
+    (x, y), base = at(at_x, level["value"]), at(at_x, y_ticks[0])[1]
+    body += Markup('<line class="ideal" x1="{0:.1f}" y1="{1:.1f}" x2="{0:.1f}" y2="{2:.1f}"/>').format(x, y, base)
+    body += Markup('<circle class="dot-0" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(x, y)
+    return at.frame(x_label, body)
+
+
+def _apart(values: Sequence[float], least: float = 0.09) -> list[float]:
+    """Those of some rising values, from the last to the first, that stand apart over their logarithm."""
+    whole = math.log(values[-1] / values[0])
+    kept = [values[-1]]
+    for value in reversed(values[:-1]):
+        if math.log(kept[-1] / value) >= least * whole:
+            kept.append(value)
+    return kept[::-1]
+
+
 def ticks(values: Sequence[float], count: int = 4) -> list[float]:
     """Round numbers that span some values: steps of 1, 2 or 5 times a power of ten."""
     low, high = min(values), max(values)
@@ -67,9 +110,11 @@ class _Axes:
     y_ticks: Sequence[float]
     width: int
     height: int
+    logarithm: bool = False  # of x
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:
-        across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
+        first, last, here = (math.log(one) if self.logarithm else one for one in (*self.x, x))
+        across = (here - first) / ((last - first) or 1)
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return _LEFT + across * (self.width - _LEFT - _RIGHT), _TOP + (1 - up) * (self.height - _TOP - _BOTTOM)
 

@@ -40,6 +40,14 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class LearningCurve:
+    """What human labels alone teach: students of rising numbers of them."""
+
+    labels: Sequence[int]  # K, two or more
+    right: Tensor  # (K, N_test) bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """One run, ready to be shown."""
 
@@ -66,4 +74,5 @@ class Facts:
     simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
     open_answers: bool = False  # then classes are places in each item's own list of answers: `open_facts` made them
     texts: Texts | None = None  # where answers are open: what was written about the test items
+    curve: LearningCurve | None = None  # where the recipe asks what the student is worth in human labels
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

@@ -20,6 +20,7 @@ from distrust.report.panel import Panel, judging_gold, panel
 from distrust.report.text import plain
 from distrust.report.texts import text_differences, text_scores
 from distrust.report.verdict import key, sentence, verdicts
+from distrust.report.worth import worth
 
 
 def metrics(facts: Facts) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "error_correlation": _matrix(gold, gold.error_correlation) if gold else None,
         "targets": _targets(facts),
         "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
+        "worth": worth(facts),
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},
         "warnings": facts.warnings,

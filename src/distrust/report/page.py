@@ -21,6 +21,7 @@ from distrust.report.facts import Facts
 from distrust.report.metrics import metrics
 from distrust.report.text import count, inert, money, percent, plain
 from distrust.report.verdict import bracket
+from distrust.report.worth import chart
 
 LONGEST = 200_000  # characters of any one value; the template shortens most of them much further
 
@@ -61,6 +62,7 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
             disputed=[] if claims is None or len(claims) < 2 else disputed(facts, claims),
             reliability=view.reliability(found),
             curves=view.curves(facts),
+            worth=chart(found),
             has_recipe="data" in facts.recipe,
             options=list(view.flat(found["method"]["options"])),
             environment=list(view.flat(found["environment"])),

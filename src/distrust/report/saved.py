@@ -17,7 +17,7 @@ from distrust.evidence import Evidence
 from distrust.files import read_json, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
-from distrust.report.facts import Facts, Spending, Texts
+from distrust.report.facts import Facts, LearningCurve, Spending, Texts
 from distrust.report.text import plain
 from distrust.store import load_evidence, load_tensors, save_evidence, save_tensors
 
@@ -53,6 +53,8 @@ def save_facts(facts: Facts, folder: Path) -> None:
         known["gold"] = {"ids": facts.gold.ids, "reserve": dict(facts.gold.reserve), "seed": facts.gold.seed}
         tensors["gold_labels"] = facts.gold.labels
     known["texts"] = None if facts.texts is None else asdict(facts.texts)
+    if facts.curve is not None:
+        known["curve"], tensors["curve"] = list(facts.curve.labels), facts.curve.right
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
     known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
@@ -83,6 +85,7 @@ def load_facts(folder: Path) -> Facts:
         test_labels=tensors.get("test_labels"),
         predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
         texts=None if known.get("texts") is None else Texts(**known["texts"]),
+        curve=LearningCurve(known["curve"], tensors["curve"]) if known.get("curve") else None,
         spending=[Spending(**one) for one in known["spending"]],
     )
 
