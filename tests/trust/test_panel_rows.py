@@ -94,7 +94,7 @@ def test_one_coin_matches_a_naive_loop() -> None:
         for at in items:
             listed = [row for row in at if not rows.none[row]]
             odds = [math.log(found[m] / (1 - found[m])) + math.log(max(len(listed) - 1, 1)) for m in range(9)]
-            scores = [-60 if rows.none[row] else sum(rows.votes[row, m] * odds[m] for m in range(9)) for row in at]
+            scores = [-60 if rows.none[row] else sum(rows.votes[row, m] * max(odds[m], 0) for m in range(9)) for row in at]
             total = sum(math.exp(score) for score in scores)
             belief |= {row: math.exp(score) / total for row, score in zip(at, scores, strict=True)}
     np.testing.assert_allclose(accuracy, found, atol=1e-9)

@@ -18,17 +18,15 @@ from torch import Tensor
 from distrust.errors import DataError
 from distrust.evidence import Evidence
 from distrust.labels import ABSTAIN
-from distrust.trust.panel_pool import chance, logit, one_coin
+from distrust.trust.panel_pool import chance, one_coin, worth
 from distrust.trust.panel_rows import Array, Rows, check_gold, fit_logit, rows_of
 
-GAP = 2.0  # nats between the two likeliest candidates of a mean item, before gold is seen
-PRIOR, NONE = (
-    (1.0, 4.0),
-    (-2.0, 0.5),
-)  # mean and precision of the prior's weight, shared out among its columns, and of none's
+GAP = 1.0  # nats between the two likeliest candidates of a mean item, before gold is seen
+PRIOR = (1.0, 4.0)  # mean and precision of the prior's weight, the mean shared out among its columns
+NONE = (-2.0, 0.5)  # and of the score of "none of these"
 TEACHER = (3.0, 30.0)  # precisions tried of what gold says of one teacher
-GROUP = (0.5, 3.0, 20.0)  # of a group of them
-HINT = (4.0, 200.0)  # and of the hints: heard, or as good as not
+GROUP = (0.5, 3.0, 20.0, 100.0)  # of a group of them
+HINT = (1.0, 50.0)  # and of the hints: heard, or as good as not
 FAINT = 0.01  # share of the evidence below which a choice of precisions is left out
 
 
@@ -140,8 +138,8 @@ def _prior(rows: Rows, hints: Array | None, accuracy: Array, members: Sequence[A
     """What the pool says for each candidate, (R, P), and what the hints add, (R, P): every teacher by itself, then
     (P = 2, with groups) every group as one."""
     says = _says(len(accuracy), members)
-    worth, odds = logit(accuracy), chance(rows)
-    prior = np.stack([rows.votes @ (worth * say) + rows.votes @ say * odds for say in says], axis=1)
+    votes = rows.votes * worth(accuracy, chance(rows))  # (R, M)
+    prior = np.stack([votes @ say for say in says], axis=1)
     if hints is None:
         return prior, None
     loud = rows.votes * hints[rows.item]  # (R, M)

@@ -45,10 +45,18 @@ def one_coin(rows: Rows, target: Array, say: Array) -> tuple[Array, Array]:
     for _ in range(STEPS):
         posterior = np.where(known, target, posterior)
         accuracy = np.clip(((posterior * weight) @ rows.votes + LENT * USUAL) / asked, LEAST, 1 - LEAST)
-        score = votes @ logit(accuracy) + counts * odds
+        score = (votes * worth(accuracy, odds)).sum(1)
         alone = rows.none & (counts == 0) & (rows.sums(counts)[rows.item] > 0)
         posterior = np.exp(rows.log_softmax(np.where(alone, -60.0, score)))
     return np.where(known, target, posterior), np.asarray(accuracy)
+
+
+def worth(accuracy: Array, odds: Array) -> Array:
+    """Log-odds a vote is worth, (R, M), from accuracies (M,) and `chance` (R,): never below zero.
+
+    Taking a teacher for worse than chance without gold to say so lets EM turn the whole panel upside down.
+    """
+    return np.asarray(np.maximum(logit(accuracy) + odds[:, None], 0))
 
 
 def logit(probability: Array) -> Array:
