@@ -276,7 +276,7 @@ def test_open_answers_are_joined_item_by_item() -> None:
     first = Evidence("llm", ("a",), Candidates((("x",),)), torch.tensor([[0], [1]]), texts=[["x", "?"]])
     second = Evidence("llm", ("b", "a"), Candidates((("y", "z", "w"), ("v",))), torch.tensor([[2, 0]]), texts=[["w"], ["v"]])
     both = join([first, second])
-    assert both.ids == ("a", "b") and both.space == Candidates((("x",), ("y", "z", "w")))
+    assert both.ids == ("a", "b") and both.space == Candidates((("x",), ("y", "z", "w")), width=4)
     assert both.claims.tolist() == [[0, 2], [3, -1]], '"none of these" moves with the last column'
     assert both.texts == [["x", "?"], ["w"]]
     with pytest.raises(DataError, match="one label space"):

@@ -178,6 +178,8 @@ def test_started_again_it_does_nothing_twice(trained: Path, distrust: Call) -> N
     before = {path: path.stat().st_mtime_ns for path in (trained / "run" / "stages").rglob("done.json")}
     assert len(before) == 4, "two fits, and each asked about the test items"
     assert distrust("run", trained / "recipe.yaml")[0] == 0
+    code, _, err = distrust("run", trained / "run" / "recipe.yaml")
+    assert code == 0, f"the recipe that the run saved, which says every key: {err}"
     assert {path: path.stat().st_mtime_ns for path in (trained / "run" / "stages").rglob("done.json")} == before
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
 
 from distrust.answers import Answers
 from distrust.claimed import agreement, told_by
 from distrust.data import Items
+from distrust.errors import RunError
 from distrust.evidence import Evidence
 from distrust.labelled import Labelled
 from distrust.labels import LabelSpace
@@ -113,4 +115,15 @@ def test_over_classes(tmp_path: Path) -> None:
         options=Train(num_train_epochs=5, learning_rate=2e-2, per_device_train_batch_size=8),
     )
     check(advised(run, run.space), run, run.space)
+    run.close()
+
+
+def test_a_method_of_classes_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    teacher = Recalled(Answers(Answer()).evidence("llm", [], []))
+    teacher.ask = lambda items: pytest.fail("was asked")  # type: ignore[assignment, method-assign]
+    run = Run(
+        tmp_path, space=None, answers=Answers(Answer()), pool=ITEMS, teachers=[teacher], new_student=lambda _: writer()
+    )
+    with pytest.raises(RunError, match="needs classes"):
+        run.stacked()
     run.close()

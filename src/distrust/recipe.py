@@ -162,7 +162,7 @@ class Endpoint(Strict):
 
 
 # keys of a teacher that mean something only where there are classes
-OF_CLASSES = {"recorded": {"labels", "rationale"}, "endpoint": {"labels", "parse", "structured", "logprobs", "few_shot"}}
+OF_CLASSES = {"recorded": ("labels", "rationale"), "endpoint": ("labels", "parse", "structured", "logprobs", "few_shot")}
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
 
 
@@ -285,12 +285,12 @@ class Method(Strict):
 class Recipe(Strict):
     """A whole recipe."""
 
+    data: Data
+    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
     task: Literal["classification", "generation"] = Field(
         "classification", description="`generation`: answers are open texts, and the student is of `kind: causal`"
     )
-    data: Data
-    answer: Answer = Answer()
-    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
+    answer: Answer | None = Field(None, description="for generation, how texts are read; default: as they are")
     gold: GoldRecipe | None = None
     worth: list[Annotated[int, Field(gt=0)]] | None = Field(
         None,
@@ -312,7 +312,7 @@ class Recipe(Strict):
     def _one_kind_of_task(self) -> Recipe:
         if (self.task == "generation") != (self.student.kind == "causal"):
             raise ValueError("task generation and student.kind causal come together: classes need a student of another kind")
-        if self.task == "classification" and "answer" in self.model_fields_set:
+        if self.task == "classification" and self.answer is not None:
             raise ValueError("`answer` is for task generation; an endpoint's answers about classes are read by its `parse`")
         if self.task == "generation" and self.labels is not None:
             raise ValueError("`labels` are for task classification; how open answers are read is said under `answer`")
@@ -325,12 +325,12 @@ class Recipe(Strict):
                 raise ValueError(
                     f"the teacher {teacher.name} is a classifier and writes no texts; task generation needs some"
                 )
-            odd = teacher.model_fields_set & OF_CLASSES[teacher.kind]
+            odd = [name for name in OF_CLASSES[teacher.kind] if not _is_default(teacher, name)]
             if odd:
-                raise ValueError(f"`{min(odd)}` of the teacher {teacher.name} is for classes; task generation has none")
-            if isinstance(teacher, Endpoint) and "prompt" not in teacher.model_fields_set:
+                raise ValueError(f"`{odd[0]}` of the teacher {teacher.name} is for classes; task generation has none")
+            if isinstance(teacher, Endpoint) and _is_default(teacher, "prompt"):
                 raise ValueError(
-                    f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default one asks for labels"
+                    f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default is for labels"
                 )
         return self
 
@@ -362,3 +362,9 @@ class Recipe(Strict):
         if twice:
             raise ValueError(f"two teachers are named {twice[0]!r}; each needs a name of its own")
         return self
+
+
+def _is_default(part: Strict, name: str) -> bool:
+    """Whether a key says what it says by default: a recipe that a run saved writes every key down."""
+    field = type(part).model_fields[name]
+    return bool(getattr(part, name) == field.get_default(call_default_factory=True))

@@ -125,7 +125,8 @@ class Run:
         """All teachers' evidence on the pool, in the task's label space."""
         if not self.teachers:
             raise RunError("This method asks teachers and the recipe names none; name one, or use the method gold-only.")
-        return stack(self.evidence(), self.space, self.pool.ids)
+        space = self.space  # open answers are refused before anybody is asked
+        return stack(self.evidence(), space, self.pool.ids)
 
     def heard(self) -> list[Evidence]:
         """What each teacher has said in this run, of whatever it was asked; a teacher that was not asked is left out."""

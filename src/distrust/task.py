@@ -6,7 +6,7 @@ Knows items, classes and gold. Knows nothing of teachers' answers, students or m
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +18,10 @@ from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.gold import Gold
 from distrust.labels import ABSTAIN, OPEN, LabelSpace
-from distrust.recipe import Endpoint, Recipe, Recorded, Source
+from distrust.recipe import Answer, Endpoint, GoldRecipe, Recipe, Recorded, Source
 from distrust.secrets import expand
+
+LABEL = GoldRecipe.model_fields["label"].default  # which people who write completions do not use
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
     Raises:
         DataError: a missing or damaged table, a gold, test or validation label outside the label space.
     """
-    answers = Answers(recipe.answer) if recipe.task == "generation" else None
+    answers = Answers(recipe.answer or Answer()) if recipe.task == "generation" else None
     if answers is not None:
         recipe = _open(recipe)
     pool = _load(recipe.data.pool, answers is not None)
@@ -103,10 +105,7 @@ def _open(recipe: Recipe) -> Recipe:
         for name, source in (("test", recipe.data.test), ("validation", recipe.data.validation))
         if source is not None
     }
-    gold = recipe.gold
-    if gold is not None and "label" not in gold.model_fields_set:
-        gold = gold.model_copy(update={"label": COMPLETION})
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=named), "gold": gold})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=named)})
 
 
 def _vouched(items: Items, texts: list[str]) -> tuple[Items, list[str]]:
@@ -139,7 +138,7 @@ def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
     if recipe.gold.path is None:
         assert recipe.pool_label is not None, "gold without a path stands in the pool"
         where = f"The pool {recipe.data.pool.path}, which gold is drawn from,"
-        items, values = pool, column(pool.columns, recipe.pool_label, where)
+        items, values = pool, column(pool.columns, _reference_name(recipe, recipe.pool_label, pool.columns), where)
     else:
         items, values = _gold_file(recipe, pool)
     labels = [_name(value) for value in values]
@@ -163,6 +162,12 @@ def _spare(recipe: Recipe, pool: Items, gold: Gold, space: LabelSpace) -> tuple[
     return pool.select(list(named)), _indices(list(named.values()), space, "data.pool")
 
 
+def _reference_name(recipe: Recipe, name: str, columns: Collection[str]) -> str:
+    """The column of gold: as named, or that of completions where answers are open and it is not there."""
+    absent = recipe.task == "generation" and name == LABEL and name not in columns
+    return COMPLETION if absent else name
+
+
 def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     """Gold of a file of its own: items of the pool where id or text is known there, new items by their text."""
     gold = recipe.gold
@@ -170,10 +175,10 @@ def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     path = expand(gold.path)
     if gold.id is None:
         items = load_items(path, text=gold.text, open_answers=recipe.task == "generation")
-        return _known(items, pool), column(items.columns, gold.label, path)
+        return _known(items, pool), column(items.columns, _reference_name(recipe, gold.label, items.columns), path)
     table = load_table(path)
     ids = [str(value) for value in column(table, gold.id, path)]
-    labels = column(table, gold.label, path)
+    labels = column(table, _reference_name(recipe, gold.label, table), path)
     first: dict[str, int] = {}
     for row, item in enumerate(ids):
         if labels[first.setdefault(item, row)] != labels[row]:

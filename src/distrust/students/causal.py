@@ -170,7 +170,8 @@ def _lengths(options: recipe.CausalStudent, model: Any, tokenizer: Any) -> tuple
     limit = token_limit(model, tokenizer)
     if limit is None or prompt + completion <= limit:
         return prompt, completion
-    if "max_prompt_length" in options.model_fields_set or completion >= limit:
+    default = recipe.CausalStudent.model_fields["max_prompt_length"].default
+    if prompt != default or completion >= limit:
         raise RecipeError(
             f"The student reads at most {limit} tokens; max_prompt_length {prompt} and max_completion_length {completion} "
             "together are more."
