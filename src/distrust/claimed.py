@@ -100,8 +100,7 @@ def common(evidence: Sequence[Evidence], ids: Sequence[str], references: Sequenc
 
     The classes are places in those lists: they say which sources agree on an item, and nothing across items.
     """
-    listed: list[dict[str, int]] = [{} if one is None else {one: 0} for one in references]
-    taken = [0 if one is None else 1 for one in references]
+    listed: list[dict[str | None, int]] = [{reference: 0} for reference in references]  # None: unknown, and never claimed
     row_of = {item: row for row, item in enumerate(ids)}
     placed = [one.on(ids) for one in evidence]
     moved = []
@@ -113,9 +112,9 @@ def common(evidence: Sequence[Evidence], ids: Sequence[str], references: Sequenc
             for sample, claim in enumerate(one.claims[:, column].tolist()):
                 if claim != ABSTAIN:
                     answer = one.space.answers[column][claim]
-                    claims[sample, column] = listed[row].setdefault(answer, 1 + len(listed[row]) - taken[row])
+                    claims[sample, column] = listed[row].setdefault(answer, len(listed[row]))
         moved.append(claims)
-    width = max((max(one.values(), default=0) for one in listed), default=0) + 1
+    width = max((len(one) for one in listed), default=1)
     space = LabelSpace(("reference", *(f"answer {place}" for place in range(1, max(width, 2)))))
     return [
         Evidence(one.source, one.ids, space, claims, texts=one.texts, cost=one.cost, notes=one.notes, features=one.features)
