@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from distrust.build import opened
+from distrust.files import read_json
 from distrust.finish import carry_out, write
 from distrust.labelled import Labelled
 from distrust.learning_curve import students_of
@@ -17,6 +18,7 @@ from distrust.methods import METHODS
 from distrust.recipe import Recipe
 from distrust.recipe_file import load_recipe
 from distrust.report.facts import Facts
+from distrust.report.metrics import metrics
 from distrust.report.saved import load_facts
 from distrust.run import Run
 from distrust.store import load_tensors
@@ -146,5 +148,6 @@ def test_the_page_can_be_made_again(both: tuple[Path, Facts, Facts]) -> None:
     back = load_facts(folder / "run" / "facts")
     assert back.curve is not None and facts.curve is not None
     assert list(back.curve.labels) == list(facts.curve.labels) and torch.equal(back.curve.right, facts.curve.right)
+    assert metrics(back)["worth"] == metrics(facts)["worth"] == read_json(folder / "run" / "metrics.json")["worth"]
     card = (folder / "run" / "student" / "README.md").read_text()
     assert "the student is worth" in card and "Worth in human labels" in (folder / "run" / "report.html").read_text()
