@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,12 +170,14 @@ def test_asking_stops_early_and_keeps_to_its_share() -> None:
     assert asking.order[0] in (0, 1, 2) and len(set(asking.order)) == len(asking.order) == 6
     assert float(calls.double().mean()) / 9 < 0.42 and int(calls.min()) >= 1
     assert accuracy(chances, gold[100:]) > 0.9 * accuracy(full, gold[100:])
-    unheard = [one for one in range(9) if one not in asking.order]
-    muted = [
-        Evidence(one.source, one.ids, one.space, torch.full_like(one.claims, -1)) if m in unheard else one
-        for m, one in enumerate(rest)
-    ]
+    spoken = {m: rest[m] for m in asking.order}
+    ids, space = rest[0].ids, rest[0].space
+    silent = torch.full((1, len(ids)), -1)
+    muted = [spoken.get(m, Evidence(one.source, ids, space, silent)) for m, one in enumerate(rest)]
     assert torch.equal(asking.ask(muted)[0], chances)
+    first = replace(asking, order=asking.order[:1]).ask(rest)[0]
+    bought = torch.zeros(first.shape, dtype=torch.bool).scatter(1, rest[asking.order[0]].claims.T.clamp(min=0), True)
+    assert bool((first[:, :-1][~bought[:, :-1]] == 0).all()), "what nobody who was asked has said is no candidate"
 
 
 def test_a_bad_plan_is_refused() -> None:

@@ -7,7 +7,7 @@ left open, and stops an item when the leader's chance passes a threshold. Knows 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from distrust.trust.panel_rows import Array, Rows, check_gold, rows_of
 
 FOLDS = 5
 LONGEST = 2.0  # an item is asked of at most this many times the mean number of calls
+UNHEARD = 1e-3  # chance of a right answer that nobody gave yet, inside a log
 STEPS = np.linspace(0.3, 0.999, 70)  # thresholds tried
 
 
@@ -42,7 +43,7 @@ class Asking:
             Chances (B, K) of the candidates given the claims that were bought, and calls made (B,) long.
         """
         rows = rows_of(evidence)
-        steps = [self.panel.chances(_heard(rows, self.order[: count + 1]), None) for count in range(len(self.order))]
+        steps = [_given(self.panel, rows, self.order[: count + 1]) for count in range(len(self.order))]
         sure = np.stack([np.maximum.reduceat(np.where(rows.none, 0, one), rows.start) for one in steps])  # (S, B)
         calls = _calls(sure, self.threshold)
         chances = np.zeros((len(evidence[0]), len(evidence[0].space)))
@@ -80,7 +81,7 @@ def plan_asking(
         hidden = torch.from_numpy(np.where(fold == held, ABSTAIN, labels))
         other = panel(evidence, hidden, groups)
         for count in range(len(order)):
-            chances = other.chances(_heard(rows, order[: count + 1]), None)
+            chances = _given(other, rows, order[: count + 1])
             best = np.maximum.reduceat(np.where(rows.none, 0, chances), rows.start)
             sure[count, fold == held] = best[fold == held]
     within = [float(one) for one in STEPS if _calls(sure, float(one)).mean() <= budget]
@@ -92,16 +93,22 @@ def _greedy(fitted: Panel, rows: Rows, target: Array, count: int) -> list[int]:
     order: list[int] = []
     while len(order) < count:
         left = [one for one in range(rows.votes.shape[1]) if one not in order]
-        losses = [-target @ np.log(fitted.chances(_heard(rows, [*order, one]), None).clip(1e-12)) for one in left]
+        losses = [-target @ np.log(_given(fitted, rows, [*order, one]).clip(UNHEARD)) for one in left]
         order.append(left[int(np.argmin(losses))])
     return order
 
 
-def _heard(rows: Rows, asked: Sequence[int]) -> Rows:
-    """The rows with the votes of those who were asked, and no other's."""
+def _given(fitted: Panel, rows: Rows, asked: Sequence[int]) -> Array:
+    """Chances (R,) given the claims of those who were asked; what nobody said yet is no candidate and has chance 0."""
     heard = np.zeros(rows.votes.shape[1])
     heard[list(asked)] = 1
-    return replace(rows, votes=rows.votes * heard)
+    votes = rows.votes * heard
+    kept = np.flatnonzero(rows.none | (votes.sum(1) > 0))
+    item = rows.item[kept]
+    start = np.searchsorted(item, np.arange(len(rows.start)))
+    chances = np.zeros(len(rows.item))
+    chances[kept] = fitted.chances(Rows(item, rows.column[kept], rows.none[kept], start, votes[kept]), None)
+    return chances
 
 
 def _calls(sure: Array, threshold: float) -> np.ndarray:
