@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from distrust.build import load_student
@@ -15,6 +16,7 @@ from distrust.files import read_json
 from distrust.store import load_tensors
 from distrust.students.causal import CausalStudent
 from tests.cli.world import Call, caller
+from tests.test_processes import torchrun
 from tests.writers import LLAMA, flips
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m The answer is"
@@ -260,3 +262,21 @@ def test_conversations_are_learned_from(tmp_path: Path, distrust: Call) -> None:
     kept = read_json(tmp_path / "run" / "facts" / "facts.json")["pool"]["inputs"][0]
     assert [turn[0] for turn in kept] == ["system", "user"]
     assert distrust("why", "1-3", "--run", tmp_path / "run")[0] == 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_writer_that_one_would(tmp_path: Path, distrust: Call) -> None:
+    """Each counts its own tokens; the step is divided by all of them."""
+    weights = []
+    for name, size in (("alone", 16), ("both", 8)):
+        (tmp_path / name).mkdir()
+        train = {"num_train_epochs": 2, "per_device_train_batch_size": size}
+        path = recipe(tmp_path / name, train=train, gold=None)
+        if name == "both":
+            done = torchrun("-m", "distrust", "run", str(path))
+            assert done.returncode == 0, done.stderr[-3000:]
+        else:
+            assert distrust("run", path)[0] == 0
+        weights.append(load_tensors(tmp_path / name / "run" / "student" / "model.safetensors"))
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
