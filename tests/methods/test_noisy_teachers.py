@@ -226,7 +226,7 @@ def test_the_cards_settings_are_the_defaults() -> None:
     assert Selective().model_dump() == {
         "scout_epochs": 2,
         "keep": 0.5,
-        "score": "label_likelihood",
+        "score": None,  # label_likelihood of classes, token_f1 of texts
         "balance": "per-class",
         "ties": "id",
         "gold_weight": 1.0,

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 
 from distrust.claimed import told_by
-from distrust.methods.voted import GoldWeight, voted
+from distrust.methods.voted import GoldWeight, classes, voted
 from distrust.processes import mix
 from distrust.recipe import Strict
 from distrust.run import Run
@@ -27,7 +27,7 @@ class Mckd(Strict):
 
 def mckd(run: Run, options: Mckd) -> Student:
     """Train a pair on two random halves, let each relabel the other's, again at each stage; the last trains on all."""
-    pool = voted(run)
+    pool = voted(run, texts=True)
     order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(mix(run.seed, 2)))
     one, two = order.chunk(2)
     for stage in range(1, options.stages):
@@ -35,6 +35,6 @@ def mckd(run: Run, options: Mckd) -> Student:
         for name, own, other in (("a", one, two), ("b", two, one)):
             student = run.fit(f"{name}{stage}", run.with_gold(pool.select(own), options.gold_weight))
             unseen = pool.items.select(other)
-            relabelled = relabelled.relabelled(told_by([run.ask(student, unseen)], unseen, run.space))
+            relabelled = relabelled.relabelled(told_by([run.ask(student, unseen)], unseen, classes(run)))
         pool = relabelled
     return run.fit("student", run.with_gold(pool, options.gold_weight))

@@ -12,9 +12,9 @@ from pydantic import Field
 from distrust.claimed import told_by
 from distrust.errors import RunError
 from distrust.labelled import Labelled
-from distrust.methods.gates import by_gold, by_halves
+from distrust.methods.gates import by_gold, by_halves, texts_by_gold
 from distrust.methods.selective import Selective, better_part
-from distrust.methods.voted import doubtable, voted
+from distrust.methods.voted import classes, doubtable, voted
 from distrust.run import Run
 from distrust.select import rows
 from distrust.students import Student
@@ -34,9 +34,9 @@ class PeerAdvised(Selective):
 def peer_advised(run: Run, options: PeerAdvised) -> Student:
     """Zhao 2023, section 3 and appendix D.3, with a gate before its fifth step."""
     gate = _gate(run, options)
-    pool = doubtable(run, voted(run))  # T
+    pool = doubtable(run, voted(run, texts=True))  # T
     if gate == "gold":
-        told = by_gold(run, pool, options.scout_epochs)
+        told = by_gold(run, pool, options.scout_epochs) if run.answers is None else texts_by_gold(run, pool, run.answers)
     elif gate == "halves":
         told = by_halves(run, pool, lambda part, name: advised(run, part, options, name))
     else:
@@ -55,7 +55,7 @@ def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> L
     if not len(doubted):
         return pool
     peer = run.fit(f"peer{name}", run.with_gold(pool.select(rows(high)), options.gold_weight))  # 4
-    return pool.relabelled(told_by([run.ask(peer, doubted)], doubted, run.space))  # 5
+    return pool.relabelled(told_by([run.ask(peer, doubted)], doubted, classes(run)))  # 5
 
 
 def _gate(run: Run, options: PeerAdvised) -> str:

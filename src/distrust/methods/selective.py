@@ -13,14 +13,11 @@ from torch import Tensor
 
 from distrust.errors import RunError
 from distrust.labelled import Labelled
-from distrust.methods.voted import GoldWeight, doubtable, voted
+from distrust.methods.voted import GoldWeight, agreed, doubtable, voted
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.select import Ties, most_trusted, rows
 from distrust.students import Student
-from distrust.trust.claims import label_likelihood, label_match
-
-SCORES = {"label_likelihood": label_likelihood, "match": label_match}
 
 
 class Selective(Strict):
@@ -30,13 +27,14 @@ class Selective(Strict):
         2, gt=0, description="how long the scout learns: long enough to generalise, too short to memorise"
     )
     keep: float = Field(0.5, gt=0, le=1, description="share of the claims that is believed; 1: plain distillation")
-    score: Literal["label_likelihood", "match"] = Field(
-        "label_likelihood",
-        description="the scout's agreement with a claim: its probability, or (`match`) 1 where it claims the same, else 0",
+    score: Literal["label_likelihood", "match", "exact_match", "token_f1", "rouge_l"] | None = Field(
+        None,
+        description="the scout's agreement with a claim: its probability, 1 where it claims the same (`match`), or how "
+        "alike the texts are; default: `label_likelihood` for classes, `token_f1` for texts",
     )
     balance: Literal["per-class", "none"] = Field(
         "per-class",
-        description="`per-class`: that share of every class's claims; `none`: of all, and hard classes are lost",
+        description="`per-class`: that share of every class's claims; `none`, as of texts: of all, hard classes are lost",
     )
     ties: Ties = Field(
         "id", description="of equal agreement: `id` decides, for an exact share; `all` are kept (equation 1's ≥)"
@@ -46,7 +44,7 @@ class Selective(Strict):
 
 def selective(run: Run, options: Selective) -> Student:
     """Scout, rank, keep the better part, train on it alone."""
-    pool = doubtable(run, voted(run))
+    pool = doubtable(run, voted(run, texts=True))
     scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)
     high = better_part(run, scout, pool, options)
     return run.fit("student", run.with_gold(pool.select(rows(high)), options.gold_weight))
@@ -60,13 +58,15 @@ def better_part(run: Run, scout: Student, pool: Labelled, options: Selective) ->
     Raises:
         RunError: a share so small that no item is left.
     """
-    agreement = SCORES[options.score](run.ask(scout, pool.items).distribution(), pool.targets)  # (N,) c_i
+    score = options.score or ("label_likelihood" if pool.texts is None else "token_f1")
+    agreement = agreed(run, run.ask(scout, pool.items), pool, score)  # (N,) c_i
     claimed = torch.unique(pool.targets, dim=0, return_inverse=True)[1]  # (N,) which claim; a tied vote is one of its own
-    groups = claimed if options.balance == "per-class" else None
+    groups = claimed if options.balance == "per-class" and pool.texts is None else None
     high = most_trusted(agreement, options.keep, pool.items.ids, groups, options.ties)
     if not bool(high.any()):
         raise RunError(f"keep: {options.keep} of {len(pool)} items is none; raise it, or give more items.")
-    _warn_of_lost_classes(run, pool, high, options.balance)
+    if pool.texts is None:
+        _warn_of_lost_classes(run, pool, high, options.balance)
     return high
 
 

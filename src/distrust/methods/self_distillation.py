@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from distrust.claimed import told_by
-from distrust.methods.voted import GoldWeight, voted
+from distrust.methods.voted import GoldWeight, classes, voted
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.select import rows
@@ -29,11 +29,11 @@ class SelfDistillation(Strict):
 
 def self_distillation(run: Run, options: SelfDistillation) -> Student:
     """Train, relabel everything, keep what is confident if asked to, train anew."""
-    pool = voted(run)
+    pool = voted(run, texts=not options.confident)  # a text has no confidence to be above the mean of
     epochs = options.relabel_epochs or (None if options.confident else SD_EPOCHS)
     first = run.fit("first", run.with_gold(pool, options.gold_weight), epochs=epochs)
     said = run.ask(first, pool.items)
-    pool = told_by([said], pool.items, run.space)
+    pool = told_by([said], pool.items, classes(run))
     if options.confident:
         sure = confidence(said.distribution().double())  # (N,); in doubles equal ones are not below their mean
         pool = pool.select(rows(sure >= sure.mean()))

@@ -7,32 +7,45 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from distrust import combine
-from distrust.errors import RunError
+from distrust.claimed import final, majority
+from distrust.errors import RunError, nearest
 from distrust.evaluate import final_claims
+from distrust.evaluate.texts import SCORES, likeness
+from distrust.evidence import Evidence
 from distrust.labelled import Labelled, from_targets
+from distrust.labels import LabelSpace
 from distrust.run import Run
+from distrust.trust.claims import label_likelihood, label_match
 
 GoldWeight = Annotated[float, Field(ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")]
 
 
-def voted(run: Run) -> Labelled:
-    """The pool's items of which somebody claims something, told the class that most teachers claim; gold is not used.
+def voted(run: Run, texts: bool = False) -> Labelled:
+    """The pool's items of which somebody claims something, told what most teachers claim; gold is not used.
 
-    Warns of claims from which nothing can be learned.
+    Warns of claims from which nothing can be learned. `texts` says that the method takes open answers too.
 
     Raises:
-        RunError: fewer than two of them have no gold label.
+        RunError: fewer than two of them have no gold label; no teacher; open answers, where the method takes classes alone.
     """
-    targets = combine.majority_vote(final_claims(run.stacked()), len(run.space))
-    pool = from_targets(run.pool, targets).told()
+    if texts and run.answers is not None:
+        if not run.teachers:
+            raise RunError("This method asks teachers and the recipe names none; name one, or use the method gold-only.")
+        pool = majority(run.evidence(), run.pool).told()
+    else:
+        pool = from_targets(run.pool, combine.majority_vote(final_claims(run.stacked()), len(run.space))).told()
     if len(doubtable(run, pool)) < 2:
         raise RunError(
             f"The teachers claim something of {len(pool)} items, {len(doubtable(run, pool))} of them without gold; "
             "whom to doubt is learned from two at least."
         )
+    if pool.texts is not None:
+        return pool
     said = (pool.targets > 0).any(0)
     if int(said.sum()) == 1:
         run.warn(
@@ -40,6 +53,35 @@ def voted(run: Run) -> Labelled:
         )
     _warn_of_chance(run, pool)
     return pool
+
+
+def classes(run: Run) -> LabelSpace | None:
+    """The task's classes; None where answers are open."""
+    return None if run.answers is not None else run.space
+
+
+def agreed(run: Run, said: Evidence, pool: Labelled, score: str) -> Tensor:
+    """How far a source agrees with what a pool is told: its evidence on the pool's items to (N,) in [0, 1].
+
+    Source: s(ỹ, ŷ) of Peer-Advised KD, equation 1. `label_likelihood` is of classes, `match` of both, the others of texts.
+
+    Raises:
+        RunError: a score of texts for classes, or of classes for texts.
+    """
+    legal = ("label_likelihood", "match") if pool.texts is None else ("match", *SCORES)
+    if score not in legal:
+        kind = "classes" if pool.texts is None else "texts"
+        raise RunError(f"score: {score} does not suit {kind}; {nearest(score, legal)}.")
+    if pool.texts is None:
+        judge = label_likelihood if score == "label_likelihood" else label_match
+        return judge(said.distribution(), pool.targets)
+    assert run.answers is not None, "texts are read as the run's answers"
+    told = [one[int(row.argmax())] for one, row in zip(pool.texts.answers, pool.targets, strict=True)]
+    claims = final(said, pool.items)
+    if score == "match":
+        pairs = zip(claims, map(run.answers.read, told), strict=True)
+        return torch.tensor([claim is not None and claim.answer == answer for claim, answer in pairs], dtype=torch.float64)
+    return likeness([None if claim is None else claim.text for claim in claims], [[text] for text in told], score)
 
 
 def doubtable(run: Run, pool: Labelled) -> Labelled:
