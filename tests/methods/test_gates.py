@@ -100,6 +100,11 @@ def test_a_judge_without_gold_is_refused_and_one_with_little_is_doubted(tmp_path
     assert find("peer-advised", {})[1].model_dump()["gate"] == "auto"
 
 
+def test_what_the_gate_leaves_unused_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="keep belongs to the gates `none` and `halves`; leave it out, or set gate: none"):
+        noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=9), "peer-advised", keep=0.7)
+
+
 def test_several_teachers_one_of_which_is_always_wrong(tmp_path: Path) -> None:
     teachers = [
         noisy.Said("good", ITEMS, noisy.corrupted(LABELS, 0.2)),

@@ -59,10 +59,13 @@ def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> L
 
 
 def _gate(run: Run, options: PeerAdvised) -> str:
-    """The gate to use. Raises RunError where gold is to judge and there is none."""
+    """The gate to use. Raises RunError where gold is to judge and there is none, and for options that it would leave unused."""
     judges = len(run.gold.part("trust"))
     if options.gate == "gold" and not judges:
         raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")
-    if options.gate == "auto":
-        return "gold" if judges else "none"
-    return options.gate
+    if options.gate in ("halves", "none") or not judges:
+        return "none" if options.gate == "auto" else options.gate
+    unused = sorted(options.model_fields_set & {"keep", "score", "balance", "ties"})
+    if unused:
+        raise RunError(f"{unused[0]} belongs to the gates `none` and `halves`; leave it out, or set gate: none.")
+    return "gold"
