@@ -33,8 +33,9 @@ FEW = 20  # gold labels below which an estimate says little
 def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
     """The pool as gold has it: teachers' claims against students that never saw the item, each with the say gold gives it.
 
-    Twice: scouts learn from every claim, peers from what is trusted then. An item is told its likeliest class, which is the
-    peer's, the teachers' or what their claim usually means; as many items are told as are estimated right.
+    Twice: scouts learn from every claim and are asked about every item; peers learn from what is trusted then and are asked
+    about the rest. An item is told its likeliest class, which is the peer's, the teachers' or what their claim usually
+    means; as many items are told as are estimated right.
     """
     part = run.gold.part("trust")
     gold = run.gold_items.select(run.gold_items.rows(part.ids))
@@ -47,10 +48,15 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
         peer, on_gold = _halves(run, name, told, pool.items, gold, epochs)
         return advise(peer, on_gold, final_claims(said), final_claims(judged), part.labels, said.known)
 
-    found = advice("scout", pool, scout_epochs)
-    found = advice("peer", _trusted(pool, found.posterior), None)
-    _report(run, pool, found, final_claims(judged), part.labels)
-    return _trusted(pool, found.posterior)
+    first = advice("scout", pool, scout_epochs)
+    high = _trusted(pool.items.ids, first.posterior)  # (N,) bool
+    peers = advice("peer", _told(pool, first.posterior).select(rows(high)), None)
+    doubted = rows(~high)
+    low = _trusted([pool.items.ids[row] for row in doubted.tolist()], peers.posterior[doubted])
+    posterior = torch.where(high.unsqueeze(-1), first.posterior, peers.posterior)
+    _report(run, pool, posterior, peers, final_claims(judged), part.labels)
+    high[doubted[low]] = True
+    return _told(pool, posterior).select(rows(high))
 
 
 def texts_by_gold(run: Run, pool: Labelled, answers: Answers) -> Labelled:
@@ -150,23 +156,27 @@ def _split(run: Run, count: int) -> list[tuple[str, Tensor, Tensor]]:
     return [("a", one, two), ("b", two, one)]
 
 
-def _trusted(pool: Labelled, posterior: Tensor) -> Labelled:
-    """What is trusted most, told its likeliest class: as large a share of every class as is estimated right in all."""
-    top = posterior.argmax(-1)
+def _told(pool: Labelled, posterior: Tensor) -> Labelled:
+    """The pool told its likeliest classes: posterior (N, C)."""
+    return pool.told_as(one_hot(posterior.argmax(-1), posterior.shape[-1]).to(pool.targets))
+
+
+def _trusted(ids: Sequence[str], posterior: Tensor) -> Tensor:
+    """Which items are told: as many as are estimated right, the same share of each likeliest class; (n, C) to (n,) bool."""
     sure = confidence(posterior)
-    told = pool.told_as(one_hot(top, posterior.shape[-1]).to(pool.targets))
-    return told.select(rows(most_trusted(sure, float(sure.mean()), pool.items.ids, top)))
+    share = float(sure.mean()) if len(ids) else 1.0
+    return most_trusted(sure, share, ids, posterior.argmax(-1))
 
 
-def _report(run: Run, pool: Labelled, found: Advice, claims: Tensor, labels: Tensor) -> None:
+def _report(run: Run, pool: Labelled, posterior: Tensor, found: Advice, claims: Tensor, labels: Tensor) -> None:
     """Say what the gate decided, and what it thinks of both sides."""
-    changed = 1 - float(label_match(found.posterior, pool.targets).mean())
-    voted = combine.majority_vote(claims, found.posterior.shape[-1])  # (n, C)
+    changed = 1 - float(label_match(posterior, pool.targets).mean())
+    voted = combine.majority_vote(claims, posterior.shape[-1])  # (n, C)
     vote = float(voted.gather(-1, labels.unsqueeze(-1)).sum())
     peer, meaning, claim = found.say.tolist()
     run.note(
         f"The gate tells {100 * changed:.0f} % of the items another class than the teachers do, and takes "
-        f"{100 * float(found.posterior.amax(-1).mean()):.0f} % of what it tells for right; of {len(labels)} gold items the "
+        f"{100 * float(posterior.amax(-1).mean()):.0f} % of that for right; of {len(labels)} gold items the "
         f"teachers are right on {vote:.0f}. Peers have a say of {peer:.2f}, what claims mean by gold {meaning:.2f}, the "
         f"bare claims {claim:.2f}."
     )

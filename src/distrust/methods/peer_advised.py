@@ -59,7 +59,7 @@ def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> L
 
 
 def _gate(run: Run, options: PeerAdvised) -> str:
-    """The gate to use. Raises RunError where gold is to judge and there is none, and for options that it would leave unused."""
+    """The gate to use. Raises RunError where gold is to judge and there is none, or an option would go unused."""
     judges = len(run.gold.part("trust"))
     if options.gate == "gold" and not judges:
         raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")
