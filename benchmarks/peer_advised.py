@@ -47,9 +47,7 @@ METHODS_RUN: dict[str, tuple[str, dict[str, Any]]] = {
     "faithful": ("peer-advised", {"gate": "none"}),
     "selective": ("selective", {}),
     "self_distillation": ("self-distillation", {}),
-    "self_distillation_confident": ("self-distillation", {"confident": True}),
     "mckd2": ("mckd", {}),
-    "mckd3": ("mckd", {"stages": 3}),
     "co_teaching": ("co-teaching", {}),
     "small_loss": ("small-loss", {}),
     "elr": ("elr", {}),
@@ -58,16 +56,12 @@ FEW = ("gold_only", "distill", "confusions", "peer_advised", "faithful", "select
 ROWS = [
     ("r52", "llm", 0),
     ("esnli", "llm", 0),
-    ("trec", "weak", 50),
     ("trec", "weak", 250),
     ("trec", "symmetric", 40),
-    ("trec", "symmetric", 60),
-    ("trec", "pairwise", 20),
     ("trec", "pairwise", 40),
     ("trec", "pairwise", 60),
     ("trec", "instance", 40),
     ("clinc150", "weak", 250),
-    ("clinc150", "symmetric", 40),
     ("banking77", "weak", 250),
     ("banking77", "pairwise", 40),
     ("mr", "weak", 250),
@@ -81,7 +75,7 @@ SMALL = {
     "intermediate_size": 128,
     "max_position_embeddings": 64,
 }
-TIMED = ("trec.weak250", "clinc150.symmetric40")
+TIMED = ("trec.weak250", "clinc150.weak250")
 CURVE = (50, 100, 250, 500, 750, 1000)
 
 
@@ -121,11 +115,10 @@ def run(quick: bool) -> Result:
     if not os.environ.get("DISTRUST_DATA"):
         raise SystemExit("The benchmark peer_advised needs the optional data sets: set DISTRUST_DATA to their folder.")
     seeds = [0] if quick else [0, 1, 2]
-    chosen = [ROWS[row] for row in (0, 3, 4, 7)] if quick else ROWS
+    chosen = [ROWS[row] for row in (0, 2, 3, 4)] if quick else ROWS
     tasks = [Task(*row, seed) for row in chosen for seed in seeds]
     if not quick:
-        small = (("trec", "weak", 250), ("trec", "symmetric", 40))
-        tasks += [Task(*row, seed, "transformer") for row in small for seed in seeds]
+        tasks += [Task("trec", "symmetric", 40, seed, "transformer") for seed in seeds]
     found: dict[str, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
         for task, measured in zip(tasks, pool.map(_measured, tasks, [quick] * len(tasks)), strict=True):
