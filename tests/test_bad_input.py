@@ -112,7 +112,7 @@ RECIPES: dict[str, tuple[dict[str, Any], list[str], str]] = {
         [],
         "gives none for training",
     ),
-    "confusions without gold": ({"gold": None, "method": {"options": {"trust": "confusions"}}}, [], "counted on gold"),
+    "confusions without gold": ({"gold": None, "method": {"options": {"trust": "confusions"}}}, [], "fitted on gold"),
     "stopping on nothing": ({"train": {"early_stopping_patience": 1}}, [], "give data.validation, or reserve gold"),
     "too much gold": ({"gold": {"size": 151}}, [], "only 150 items have a gold label"),
     "too much reserved": ({"gold": {"size": 9, "reserve": {"stop": 10}}}, [], "10 gold items are reserved"),
@@ -517,4 +517,4 @@ def test_what_is_refused_was_refused_before_anything_was_asked(distrust: Call, t
         labels=["money", "sport", "weather"],
         method={"options": {"trust": "confusions"}},
     )
-    assert "counted on gold" in refused(distrust("run", recipe))
+    assert "fitted on gold" in refused(distrust("run", recipe))

@@ -29,7 +29,8 @@ def test_the_core_is_one_import_away() -> None:
     assert {room.__name__ for room in (combine, losses, trust)} == {"distrust.combine", "distrust.losses", "distrust.trust"}
     assert {one.__name__ for one in (Evidence, LabelSpace, Objective)} == {"Evidence", "LabelSpace", "Objective"}
     for room in (losses, trust):
-        assert all(callable(getattr(room, name)) for name in room.__all__)
+        assert all(callable(getattr(room, name)) for name in room.__all__ if name != "ESTIMATORS")
+    assert all(callable(one.fit) for one in trust.ESTIMATORS.values())
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -101,3 +101,13 @@ def test_what_else_is_told_of_an_item_goes_with_it_and_names_the_set() -> None:
         told.select([0]) + from_gold(items, labels, 3).select([1])
     with pytest.raises(DataError, match="'more' has 2 rows for 6 items"):
         replace(told, extra={"more": more[:2]})
+
+
+def test_a_mask_is_no_list_of_rows() -> None:
+    told = make()
+    for mask in (torch.tensor([True, False, True]), [True, False, True]):
+        with pytest.raises(DataError, match="not by a mask"):
+            told.select(mask)  # type: ignore[arg-type]
+        with pytest.raises(DataError, match="not by a mask"):
+            told.items.select(mask)  # type: ignore[arg-type]
+    assert len(told.select([])) == 0 and len(told.select(torch.tensor([], dtype=torch.long))) == 0

@@ -59,8 +59,8 @@ class Items:
         return len(self.ids)
 
     def select(self, rows: Sequence[int] | Tensor) -> Items:
-        """Some items by row, in the order given."""
-        index = [int(row) for row in rows]
+        """Some items by row, in the order given. Raises DataError for a mask, which would be read as rows 0 and 1."""
+        index = row_numbers(rows)
         inputs: Inputs = self.inputs[index] if isinstance(self.inputs, Tensor) else tuple(self.inputs[row] for row in index)
         columns = {name: [values[row] for row in index] for name, values in self.columns.items()}
         return Items(tuple(self.ids[row] for row in index), inputs, columns)
@@ -84,6 +84,14 @@ class Items:
         if isinstance(self.inputs, Tensor):
             return f"tensor of shape {tuple(self.inputs[row].shape)}"
         return _join(self.inputs[row])
+
+
+def row_numbers(rows: Sequence[int] | Tensor) -> list[int]:
+    """Rows as plain numbers. Raises DataError for a mask: True and False are no rows."""
+    numbers: list[int] = rows.tolist() if isinstance(rows, Tensor) else list(rows)
+    if any(isinstance(row, bool) for row in numbers[:1]) or "bool" in str(getattr(rows, "dtype", "")):
+        raise DataError("Items are selected by their rows, not by a mask; give mask.nonzero().squeeze(-1).")
+    return [int(row) for row in numbers]
 
 
 def concatenate(first: Items, second: Items) -> Items:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from distrust.data import Items, concatenate
+from distrust.data import Items, concatenate, row_numbers
 from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.labels import ABSTAIN, Candidates
@@ -79,7 +79,7 @@ class Labelled:
 
     def select(self, rows: Sequence[int] | Tensor) -> Labelled:
         """Some items by row, in the order given."""
-        index = torch.as_tensor(rows, dtype=torch.long)
+        index = torch.tensor(row_numbers(rows), dtype=torch.long)
         extra = {name: value[index] for name, value in self.extra.items()}
         texts = None if self.texts is None else self.texts.select(index.tolist())
         return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index], extra, texts)
