@@ -119,6 +119,14 @@ def test_gold_lets_a_peer_correct_a_teacher_that_errs_and_leaves_one_that_does_n
     assert right(good) == 1.0
 
 
+def test_a_gate_of_texts_has_no_scout_and_doubts_little_gold(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="scout_epochs belongs to the gates `none` and `halves`"):
+        carry(work(tmp_path / "scout", wrong(0.3), gold=3), "peer-advised", scout_epochs=3)
+    run = work(tmp_path / "few", wrong(0.3), gold=3)
+    carry(run, "peer-advised")
+    assert any("judged by 3 gold labels" in sentence for sentence in run.warnings)
+
+
 def test_believing_is_by_part_and_by_whole_where_a_part_is_empty() -> None:
     seen = [(0.1, False, True)] * 6 + [(0.9, True, False)] * 6
     rule = _believed(seen)

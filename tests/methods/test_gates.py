@@ -42,6 +42,11 @@ def test_gold_finds_errors_at_random_and_errors_by_system(tmp_path: Path) -> Non
         assert right(run) > float((claims == LABELS).float().mean()) + 0.25, name
         assert noisy.accuracy(student, ITEMS, LABELS) > 0.9, name
         assert run.notes and "of 30 gold items the teachers are right on" in run.notes[0]
+        said = told(run)[30:]
+        changed = float((said[said >= 0] != claims[30:][said >= 0]).sum()) / len(said)
+        left_out = float((said < 0).float().mean())
+        assert f"tells {100 * changed:.0f} % of the items another" in run.notes[0]
+        assert f"leaves {100 * left_out:.0f} % out" in run.notes[0]
 
 
 def test_a_teacher_that_is_always_right_is_not_corrected(tmp_path: Path) -> None:
@@ -112,6 +117,19 @@ def test_a_judge_without_gold_is_refused_and_one_with_little_is_doubted(tmp_path
 def test_what_the_gate_leaves_unused_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="keep belongs to the gates `none` and `halves`; leave it out, or set gate: none"):
         noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=9), "peer-advised", keep=0.7)
+
+
+def test_a_half_of_which_nothing_is_trusted_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="Gold trusts nothing that is said of one half of the 2 items"):
+        noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=238), "peer-advised")
+
+
+def test_a_score_of_texts_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    for name, options in (("selective", {}), ("peer-advised", {"gate": "none"})):
+        run = noisy.work(tmp_path / name, RANDOM, ITEMS, LABELS)
+        with pytest.raises(RunError, match="score: token_f1 does not suit classes"):
+            noisy.carry(run, name, score="token_f1", **options)
+        assert not list((tmp_path / name).glob("stages/*"))
 
 
 def test_several_teachers_one_of_which_is_always_wrong(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from distrust import combine
 from distrust.answers import Answers
 from distrust.claimed import final, majority, told_by
 from distrust.data import REFERENCE, Items
+from distrust.errors import RunError
 from distrust.evaluate import final_claims, paired_difference
 from distrust.evidence import stack
 from distrust.labelled import Labelled
@@ -41,8 +42,7 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
     gold = run.gold_items.select(run.gold_items.rows(part.ids))
     judged = stack([run.ask(teacher, gold) for teacher in run.teachers], run.space, part.ids)
     said = stack(run.evidence(), run.space, pool.items.ids)
-    if len(part) < FEW:
-        run.warn(f"The gate is judged by {len(part)} gold labels, so what it decides is little more than a guess.")
+    _warn_of_little(run, len(part))
 
     def advice(name: str, told: Labelled, epochs: int | None) -> Advice:
         peer, on_gold = _halves(run, name, told, pool.items, gold, epochs)
@@ -54,8 +54,8 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
     doubted = rows(~high)
     low = _trusted([pool.items.ids[row] for row in doubted.tolist()], peers.posterior[doubted])
     posterior = torch.where(high.unsqueeze(-1), first.posterior, peers.posterior)
-    _report(run, pool, posterior, peers, final_claims(judged), part.labels)
     high[doubted[low]] = True
+    _report(run, pool, posterior, high, peers, final_claims(judged), part.labels)
     return _told(pool, posterior).select(rows(high))
 
 
@@ -68,6 +68,7 @@ def texts_by_gold(run: Run, pool: Labelled, answers: Answers) -> Labelled:
     part = run.gold.part("trust")
     gold = run.gold_items.select(run.gold_items.rows(part.ids))
     taught = majority([run.ask(teacher, gold) for teacher in run.teachers], gold).told()
+    _warn_of_little(run, len(taught))
     wanted = dict(zip(gold.ids, map(answers.reference, gold.columns[REFERENCE]), strict=True))
     halves = [(run.fit(f"peer-{name}", pool.select(own)), pool.select(other)) for name, own, other in _split(run, len(pool))]
     seen: list[tuple[float, bool, bool]] = []  # where they differ on gold: how alike, the peer right, the teachers right
@@ -144,6 +145,11 @@ def _halves(run: Run, name: str, told: Labelled, items: Items, gold: Items, epoc
     on_gold = []
     for half, own, other in _split(run, len(items)):
         mine = [row_of[item] for item in (items.ids[row] for row in own.tolist()) if item in row_of]
+        if not mine:
+            raise RunError(
+                f"Gold trusts nothing that is said of one half of the {len(items)} items, so no peer can learn from it; "
+                "give more items, or set gate: none."
+            )
         student = run.fit(f"{name}-{half}", told.select(mine), epochs=epochs)
         opinion[other] = run.ask(student, items.select(other)).distribution()
         on_gold.append(run.ask(student, gold).distribution())
@@ -168,15 +174,24 @@ def _trusted(ids: Sequence[str], posterior: Tensor) -> Tensor:
     return most_trusted(sure, share, ids, posterior.argmax(-1))
 
 
-def _report(run: Run, pool: Labelled, posterior: Tensor, found: Advice, claims: Tensor, labels: Tensor) -> None:
-    """Say what the gate decided, and what it thinks of both sides."""
-    changed = 1 - float(label_match(posterior, pool.targets).mean())
+def _warn_of_little(run: Run, judges: int) -> None:
+    """Say so where gold is too little to judge by."""
+    if judges < FEW:
+        run.warn(f"The gate is judged by {judges} gold labels, so what it decides is little more than a guess.")
+
+
+def _report(
+    run: Run, pool: Labelled, posterior: Tensor, told: Tensor, found: Advice, claims: Tensor, labels: Tensor
+) -> None:
+    """Say what the gate decided, and what it thinks of both sides; told: (N,) bool, the items that are not left out."""
+    changed = float((1 - label_match(posterior, pool.targets))[told].sum()) / len(pool)
+    sure = f"{100 * float(confidence(posterior[told]).mean()):.0f} %" if bool(told.any()) else "none"
     voted = combine.majority_vote(claims, posterior.shape[-1])  # (n, C)
     vote = float(voted.gather(-1, labels.unsqueeze(-1)).sum())
     peer, meaning, claim = found.say.tolist()
     run.note(
-        f"The gate tells {100 * changed:.0f} % of the items another class than the teachers do, and takes "
-        f"{100 * float(posterior.amax(-1).mean()):.0f} % of that for right; of {len(labels)} gold items the "
-        f"teachers are right on {vote:.0f}. Peers have a say of {peer:.2f}, what claims mean by gold {meaning:.2f}, the "
-        f"bare claims {claim:.2f}."
+        f"The gate tells {100 * changed:.0f} % of the items another class than the teachers do, leaves "
+        f"{100 * float((~told).float().mean()):.0f} % out, and takes {sure} of what it tells for right; "
+        f"of {len(labels)} gold items the teachers are right on {vote:.0f}. Peers have a say of {peer:.2f}, "
+        f"what claims mean by gold {meaning:.2f}, the bare claims {claim:.2f}."
     )

@@ -14,7 +14,7 @@ from distrust.errors import RunError
 from distrust.labelled import Labelled
 from distrust.methods.gates import by_gold, by_halves, texts_by_gold
 from distrust.methods.selective import Selective, better_part
-from distrust.methods.voted import classes, doubtable, voted
+from distrust.methods.voted import check_score, classes, doubtable, voted
 from distrust.run import Run
 from distrust.select import rows
 from distrust.students import Student
@@ -59,13 +59,16 @@ def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> L
 
 
 def _gate(run: Run, options: PeerAdvised) -> str:
-    """The gate to use. Raises RunError where gold is to judge and there is none, or an option would go unused."""
+    """The gate to use. Raises RunError where gold is to judge and there is none, or an option suits not or goes unused."""
+    if options.score is not None:
+        check_score(run, options.score)
     judges = len(run.gold.part("trust"))
     if options.gate == "gold" and not judges:
         raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")
     if options.gate in ("halves", "none") or not judges:
         return "none" if options.gate == "auto" else options.gate
-    unused = sorted(options.model_fields_set & {"keep", "score", "balance", "ties"})
+    idle = {"keep", "score", "balance", "ties"} | ({"scout_epochs"} if run.answers is not None else set())
+    unused = sorted(options.model_fields_set & idle)
     if unused:
         raise RunError(f"{unused[0]} belongs to the gates `none` and `halves`; leave it out, or set gate: none.")
     return "gold"

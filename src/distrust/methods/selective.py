@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distrust.errors import RunError
 from distrust.labelled import Labelled
-from distrust.methods.voted import GoldWeight, agreed, doubtable, voted
+from distrust.methods.voted import GoldWeight, agreed, check_score, doubtable, voted
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.select import Ties, most_trusted, rows
@@ -44,6 +44,8 @@ class Selective(Strict):
 
 def selective(run: Run, options: Selective) -> Student:
     """Scout, rank, keep the better part, train on it alone."""
+    if options.score is not None:
+        check_score(run, options.score)  # before anybody is asked, or paid
     pool = doubtable(run, voted(run, texts=True))
     scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)
     high = better_part(run, scout, pool, options)

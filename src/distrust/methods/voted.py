@@ -68,10 +68,7 @@ def agreed(run: Run, said: Evidence, pool: Labelled, score: str) -> Tensor:
     Raises:
         RunError: a score of texts for classes, or of classes for texts.
     """
-    legal = ("label_likelihood", "match") if pool.texts is None else ("match", *SCORES)
-    if score not in legal:
-        kind = "classes" if pool.texts is None else "texts"
-        raise RunError(f"score: {score} does not suit {kind}; {nearest(score, legal)}.")
+    check_score(run, score)
     if pool.texts is None:
         judge = label_likelihood if score == "label_likelihood" else label_match
         return judge(said.distribution(), pool.targets)
@@ -82,6 +79,13 @@ def agreed(run: Run, said: Evidence, pool: Labelled, score: str) -> Tensor:
         pairs = zip(claims, map(run.answers.read, told), strict=True)
         return torch.tensor([claim is not None and claim.answer == answer for claim, answer in pairs], dtype=torch.float64)
     return likeness([None if claim is None else claim.text for claim in claims], [[text] for text in told], score)
+
+
+def check_score(run: Run, score: str) -> None:
+    """Raises RunError for a score of texts where there are classes, or of classes where answers are open."""
+    kind, legal = ("classes", ("label_likelihood", "match")) if run.answers is None else ("texts", ("match", *SCORES))
+    if score not in legal:
+        raise RunError(f"score: {score} does not suit {kind}; {nearest(score, legal)}.")
 
 
 def doubtable(run: Run, pool: Labelled) -> Labelled:
