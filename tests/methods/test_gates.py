@@ -119,6 +119,16 @@ def test_what_the_gate_leaves_unused_is_refused(tmp_path: Path) -> None:
         noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=9), "peer-advised", keep=0.7)
 
 
+def test_gold_that_no_teacher_speaks_of_is_held_against_nobody(tmp_path: Path) -> None:
+    silent = RANDOM.clone()
+    silent[:20] = -1
+    run = noisy.work(tmp_path / "some", silent, ITEMS, LABELS, gold=40)
+    noisy.carry(run, "peer-advised")
+    assert "of 20 gold items the teachers are right on" in run.notes[0]
+    with pytest.raises(RunError, match="No teacher says anything of a gold item"):
+        noisy.carry(noisy.work(tmp_path / "none", silent, ITEMS, LABELS, gold=20), "peer-advised")
+
+
 def test_a_half_of_which_nothing_is_trusted_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Gold trusts nothing that is said of one half of the 2 items"):
         noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=238), "peer-advised")

@@ -40,13 +40,19 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
     """
     part = run.gold.part("trust")
     gold = run.gold_items.select(run.gold_items.rows(part.ids))
-    judged = stack([run.ask(teacher, gold) for teacher in run.teachers], run.space, part.ids)
+    judged = final_claims(stack([run.ask(teacher, gold) for teacher in run.teachers], run.space, part.ids))  # (M, n)
     said = stack(run.evidence(), run.space, pool.items.ids)
-    _warn_of_little(run, len(part))
+    spoken = rows((judged >= 0).any(0))  # of other gold items claims mean nothing, which must not be held against them
+    if not len(spoken):
+        raise RunError(
+            "No teacher says anything of a gold item, so gold judges no claim; give other gold, or set gate: none."
+        )
+    gold, judged, labels = gold.select(spoken), judged[:, spoken], part.labels[spoken]
+    _warn_of_little(run, len(labels))
 
     def advice(name: str, told: Labelled, epochs: int | None) -> Advice:
         peer, on_gold = _halves(run, name, told, pool.items, gold, epochs)
-        return advise(peer, on_gold, final_claims(said), final_claims(judged), part.labels, said.known)
+        return advise(peer, on_gold, final_claims(said), judged, labels, said.known)
 
     first = advice("scout", pool, scout_epochs)
     high = _trusted(pool.items.ids, first.posterior)  # (N,) bool
@@ -55,7 +61,7 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
     low = _trusted([pool.items.ids[row] for row in doubted.tolist()], peers.posterior[doubted])
     posterior = torch.where(high.unsqueeze(-1), first.posterior, peers.posterior)
     high[doubted[low]] = True
-    _report(run, pool, posterior, high, peers, final_claims(judged), part.labels)
+    _report(run, pool, posterior, high, peers, judged, labels)
     return _told(pool, posterior).select(rows(high))
 
 
