@@ -26,12 +26,53 @@ def _percent(name: str) -> Callable[[Figures], str]:
     return written
 
 
+def _count(name: str) -> Callable[[Figures], str]:
+    def written(figures: Figures) -> str:
+        value, low, high = (figures[one] for one in (name, f"{name}.low", f"{name}.high"))
+        return f"{value:.0f} [{low:.0f}, {high:.0f}]"
+
+    return written
+
+
+def _accuracies(world: str) -> Callable[[Figures], str]:
+    def written(figures: Figures) -> str:
+        ours, *others = (100 * figures[f"{world}.{name}"] for name in ("auto", "dawid-skene", "majority"))
+        return f"{ours:.1f} % ({', '.join(f'{one:.1f}' for one in others)})"
+
+    return written
+
+
 ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
     "r52": {
         "R52 news, 50 gold labels, a real LLM's recorded labels: the LLM is right on": _percent("teacher"),
         "the student on gold alone": _percent("gold_only"),
         "the student on the LLM's labels alone": _percent("labels_only"),
         "the student of `benchmarks/r52.yaml`, on both": _percent("student"),
+    },
+    "peer_advised": {
+        "R52 again, `peer-advised` with its gate, 50 gold labels": _percent("r52.llm.peer_advised"),
+        "what that student is worth in human labels, by the curve of gold alone": _count("r52.worth_in_labels"),
+        "worlds in which it is the best of all methods or within noise of it": (
+            lambda of: f"{of['rows_best_or_tied']:.0f} of {of['rows']:.0f}"
+        ),
+        "worlds in which it is below plain distillation": lambda of: f"{of['rows_below_distill']:.0f} of {of['rows']:.0f}",
+    },
+    "audit": {
+        "R52, 50 gold labels: average precision of the items named as mislabelled; cleanlab without gold": (
+            lambda of: f"{of['r52.auprc.gold50']:.2f}; {of['r52.auprc.cleanlab']:.2f}"
+        ),
+    },
+    "tables": {
+        "label tables, one structured adversary, 200 gold: `trust: auto` (Dawid-Skene, majority)": _accuracies("adversary"),
+        "label tables, three near-clones, 200 gold: `trust: auto` (Dawid-Skene, majority)": _accuracies("clones"),
+    },
+    "panel": {
+        "a panel of LLMs, open answers, 100 gold: above a conditional logit, points": (
+            lambda of: (
+                f"{100 * of['gold100.mean_gain_over_logit']:+.2f} [{100 * of['gold100.mean_gain_over_logit.low']:+.2f}, "
+                f"{100 * of['gold100.mean_gain_over_logit.high']:+.2f}]"
+            )
+        ),
     },
     "annotate": {
         "durable answers a second, of a loopback server that takes 20 ms, 64 at once (median, worst and best round)": (

@@ -218,7 +218,7 @@ def test_hidden_completions_reach_the_student_by_no_path(tmp_path: Path, distrus
             "`labels` of the teacher r is for classes",
         ),
         ({"answer": {"kind": "numer"}}, "number"),
-        ({"method": {"name": "peer-advised"}}, "needs classes"),
+        ({"method": {"name": "small-loss"}}, "needs classes"),
         ({"method": {"options": {"trust": "confusions"}}}, "believed alike"),
         ({"gold": None, "method": {"name": "gold-only"}, "teachers": []}, "needs gold labels"),
         ({"teachers": [{"kind": "recorded", "name": "r", "column": "id"}]}, "no answer that can be read"),

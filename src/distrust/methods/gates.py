@@ -122,17 +122,18 @@ def _texts(labelled: Labelled) -> Sequence[Sequence[str]]:
     return labelled.texts.answers
 
 
-def by_halves(run: Run, pool: Labelled, advised: Callable[[Labelled, str], Labelled]) -> Labelled:
+def by_halves(run: Run, pool: Labelled, advised: Callable[[Labelled, str, bool], Labelled]) -> Labelled:
     """The pool relabelled, if that helps to foresee claims that were not learned from: without gold, of two halves.
 
     On each half a student is trained as it is and one as `advised` has it, and both foresee the claims of the other half.
     Where claims err at random, what foresees them better is nearer the truth; where they err systematically, it is not.
+    Neither is trained on gold: `advised` is told to leave it out here, and not where the whole pool is relabelled.
     """
     gains = []
     for name, own, other in _split(run, len(pool)):
         half, unseen = pool.select(own), pool.select(other)
         plain = run.fit(f"plain-{name}", half)
-        better = run.fit(f"advised-{name}", advised(half, f"-{name}"))
+        better = run.fit(f"advised-{name}", advised(half, f"-{name}", False))
         foreseen = [agreed(run, run.ask(one, unseen.items), unseen, "match") for one in (better, plain)]
         gains.append(foreseen[0] - foreseen[1])
     gain = paired_difference(torch.cat(gains).double(), torch.zeros(len(pool), dtype=torch.float64))
@@ -141,7 +142,7 @@ def by_halves(run: Run, pool: Labelled, advised: Callable[[Labelled, str], Label
         f"The gate is {'open' if opened else 'shut'}: relabelled by a peer, one half foresees the claims of the other "
         f"{100 * gain.value:+.1f} points better ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, 95 %)."
     )
-    return advised(pool, "") if opened else pool
+    return advised(pool, "", True) if opened else pool
 
 
 def _halves(run: Run, name: str, told: Labelled, items: Items, gold: Items, epochs: int | None) -> tuple[Tensor, Tensor]:

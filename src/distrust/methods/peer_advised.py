@@ -26,7 +26,7 @@ class PeerAdvised(Selective):
     gate: Literal["auto", "gold", "halves", "none"] = Field(
         "auto",
         description="which claims are replaced. `none`: all of the doubted half, by the peer's (the paper); `gold`: where "
-        "by gold another class is likelier; `halves`: all of it or none, by whether that helps to foresee unseen claims; "
+        "by gold another class is likelier, the doubtful left out; `halves`: all of it or none, by whether that helps to foresee unseen claims; "
         "`auto`: `gold` where there is gold, else `none`",
     )
 
@@ -38,7 +38,8 @@ def peer_advised(run: Run, options: PeerAdvised) -> Student:
     if gate == "gold":
         told = by_gold(run, pool, options.scout_epochs) if run.answers is None else texts_by_gold(run, pool, run.answers)
     elif gate == "halves":
-        told = by_halves(run, pool, lambda part, name: advised(run, part, options, name))
+        bare = options.model_copy(update={"gold_weight": 0.0})
+        told = by_halves(run, pool, lambda part, name, gold: advised(run, part, options if gold else bare, name))
     else:
         told = advised(run, pool, options)
     return run.fit("student", run.with_gold(told, options.gold_weight))  # 6
@@ -65,8 +66,11 @@ def _gate(run: Run, options: PeerAdvised) -> str:
     judges = len(run.gold.part("trust"))
     if options.gate == "gold" and not judges:
         raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")
-    if options.gate in ("halves", "none") or not judges:
-        return "none" if options.gate == "auto" else options.gate
+    if options.gate == "auto" and not judges:
+        run.note("No gold serves trust, so nothing gates the peer: the doubted half is told what the peer claims.")
+        return "none"
+    if options.gate in ("halves", "none"):
+        return options.gate
     idle = {"keep", "score", "balance", "ties"} | ({"scout_epochs"} if run.answers is not None else set())
     unused = sorted(options.model_fields_set & idle)
     if unused:
