@@ -26,8 +26,8 @@ class PeerAdvised(Selective):
     gate: Literal["auto", "gold", "halves", "none"] = Field(
         "auto",
         description="which claims are replaced. `none`: all of the doubted half, by the peer's (the paper); `gold`: where "
-        "by gold another class is likelier, the doubtful left out; `halves`: all of it or none, by whether that helps to foresee unseen claims; "
-        "`auto`: `gold` where there is gold, else `none`",
+        "by gold another class is likelier, the doubtful left out; `halves`: all of that half or none, by whether it helps "
+        "to foresee unseen claims; `auto`: `gold` where there is gold, else `none`",
     )
 
 
