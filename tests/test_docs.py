@@ -183,6 +183,13 @@ def test_the_figures_are_those_of_the_result_files() -> None:
     assert BETWEEN.findall(PAGES["README.md"]) == [figures()], "run `make docs`"
 
 
+def test_the_table_of_peer_advised_is_that_of_its_result_file() -> None:
+    from benchmarks._peer_page import BETWEEN, PAGE, table
+
+    found = BETWEEN.search(PAGE.read_text(encoding="utf-8"))
+    assert found is not None and found.group() == table(), "run `make docs`"
+
+
 def test_readme_names_the_methods_there_are_and_no_other() -> None:
     from distrust.methods import METHODS
 

@@ -1,0 +1,54 @@
+"""`python -m benchmarks._peer_page`: writes docs/peer_advised.md's table from the result file: no number is typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+from distrust.files import read_json, write_atomically
+
+PAGE = Path(__file__).parent.parent / "docs" / "peer_advised.md"
+BETWEEN = re.compile(r"(?<=<!-- figures: begin -->\n).*?(?=<!-- figures: end -->)", re.DOTALL)
+COLUMNS = {
+    "teacher": "teacher",
+    "gold_only": "gold alone",
+    "distill": "`distill`",
+    "confusions": "`confusions`",
+    "faithful": "`gate: none`",
+    "peer_advised": "`gate: gold`",
+    "selective": "`selective`",
+    "self_distillation": "`self-dist.`",
+    "mckd2": "`mckd`",
+    "co_teaching": "`co-teach.`",
+    "small_loss": "`small-loss`",
+    "elr": "`elr`",
+    "cleanlab": "cleanlab",
+}
+
+
+def table() -> str:
+    """The table as markdown, a row a world, from `results/peer_advised.json`."""
+    of: dict[str, Any] = read_json(RESULTS / "peer_advised.json")["figures"]
+    worlds = [name.removesuffix(".minus_distill") for name in of if name.endswith(".minus_distill")]
+    head = [*COLUMNS.values(), "gate - `distill`", "gate - best other"]
+    lines = [f"| world | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    for world in worlds:
+        cells = [f"{100 * of[f'{world}.{name}']:.1f}" if f"{world}.{name}" in of else "" for name in COLUMNS]
+        gaps = [_gap(of, f"{world}.minus_{other}") for other in ("distill", "best_other")]
+        lines.append(f"| {world} | {' | '.join([*cells, *gaps])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _gap(of: dict[str, Any], name: str) -> str:
+    return f"{100 * of[name]:+.1f} [{100 * of[f'{name}.low']:+.1f}, {100 * of[f'{name}.high']:+.1f}]"
+
+
+def main() -> None:
+    """Replace what stands between the page's two marks."""
+    write_atomically(PAGE, BETWEEN.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()
