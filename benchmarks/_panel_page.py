@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks._pages import fill, points
 from benchmarks._panel_data import SETS
 from benchmarks.harness import RESULTS
-from distrust.files import read_json, write_atomically
+from distrust.files import read_json
 
 PAGE = Path(__file__).parent.parent / "docs" / "panel.md"
-BETWEEN = re.compile(r"(?<=<!-- figures: begin -->\n).*?(?=<!-- figures: end -->)", re.DOTALL)
 CELLS = [f"{name}.{which}" for name in SETS for which in ("all", "without_gpt4")]
 
 
@@ -27,7 +26,7 @@ def tables() -> str:
         name = f"gold{gold}.mean_gain_over_logit"
         lines.append(
             f"| {gold} | {_percent(of[f'gold{gold}.mean.logit'])} | {_percent(of[f'gold{gold}.mean.auto'])} "
-            f"| {_gain(of, name)} "
+            f"| {points(of, name)} "
             f"| {of[f'gold{gold}.cells_better_log_loss']:.0f} of 10 | {of[f'gold{gold}.cells_better_brier']:.0f} of 10 |"
         )
     lines += [
@@ -41,7 +40,7 @@ def tables() -> str:
         lines.append(
             f"| {cell.replace('.', ', ').replace('_', ' ')} | {_percent(of[f'{cell}.best_single.accuracy'])} "
             f"| {_percent(of[f'{cell}.0.majority.accuracy'])} | {_percent(of[f'{at}.logit.accuracy'])} "
-            f"| {_percent(of[f'{at}.auto.accuracy'])} | {_gain(of, f'{at}.gain_over_logit')} "
+            f"| {_percent(of[f'{at}.auto.accuracy'])} | {points(of, f'{at}.gain_over_logit')} "
             f"| {_percent(of[f'{at}.no_texts.accuracy'])} | {_percent(of[f'{at}.no_groups.accuracy'])} "
             f"| {of[f'{at}.logit.log_loss']:.3f} → {of[f'{at}.auto.log_loss']:.3f} "
             f"| {of[f'{at}.logit.ece']:.3f} → {of[f'{at}.auto.ece']:.3f} "
@@ -62,13 +61,9 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _gain(of: dict[str, Any], name: str) -> str:
-    return f"{100 * of[name]:+.1f} [{100 * of[f'{name}.low']:+.1f}, {100 * of[f'{name}.high']:+.1f}]"
-
-
 def main() -> None:
     """Replace what stands between the page's two marks."""
-    write_atomically(PAGE, BETWEEN.sub(lambda _: tables(), PAGE.read_text(encoding="utf-8")))
+    fill(PAGE, tables)
 
 
 if __name__ == "__main__":

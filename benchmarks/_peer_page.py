@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks._pages import fill, points
 from benchmarks.harness import RESULTS
-from distrust.files import read_json, write_atomically
+from distrust.files import read_json
 
 PAGE = Path(__file__).parent.parent / "docs" / "peer_advised.md"
-BETWEEN = re.compile(r"(?<=<!-- figures: begin -->\n).*?(?=<!-- figures: end -->)", re.DOTALL)
 COLUMNS = {
     "teacher": "teacher",
     "gold_only": "gold alone",
@@ -36,18 +35,14 @@ def table() -> str:
     lines = [f"| world | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
     for world in worlds:
         cells = [f"{100 * of[f'{world}.{name}']:.1f}" if f"{world}.{name}" in of else "" for name in COLUMNS]
-        gaps = [_gap(of, f"{world}.minus_{other}") for other in ("distill", "best_other")]
+        gaps = [points(of, f"{world}.minus_{other}") for other in ("distill", "best_other")]
         lines.append(f"| {world} | {' | '.join([*cells, *gaps])} |")
     return "\n".join(lines) + "\n"
 
 
-def _gap(of: dict[str, Any], name: str) -> str:
-    return f"{100 * of[name]:+.1f} [{100 * of[f'{name}.low']:+.1f}, {100 * of[f'{name}.high']:+.1f}]"
-
-
 def main() -> None:
     """Replace what stands between the page's two marks."""
-    write_atomically(PAGE, BETWEEN.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")))
+    fill(PAGE, table)
 
 
 if __name__ == "__main__":

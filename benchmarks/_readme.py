@@ -5,16 +5,15 @@ Knows which figures the README shows and in what words. Measures nothing, and le
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks._pages import fill, points
 from benchmarks.harness import RESULTS
-from distrust.files import read_json, write_atomically
+from distrust.files import read_json
 
 README = Path(__file__).parent.parent / "README.md"
-BETWEEN = re.compile(r"(?<=<!-- figures: begin -->\n).*?(?=<!-- figures: end -->)", re.DOTALL)
 Figures = dict[str, Any]
 
 
@@ -68,10 +67,7 @@ ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
     },
     "panel": {
         "a panel of LLMs, open answers, 100 gold: above a conditional logit, points": (
-            lambda of: (
-                f"{100 * of['gold100.mean_gain_over_logit']:+.2f} [{100 * of['gold100.mean_gain_over_logit.low']:+.2f}, "
-                f"{100 * of['gold100.mean_gain_over_logit.high']:+.2f}]"
-            )
+            lambda of: points(of, "gold100.mean_gain_over_logit", 2)
         ),
     },
     "annotate": {
@@ -105,7 +101,7 @@ def figures() -> str:
 
 def main() -> None:
     """Replace what stands between README's two marks."""
-    write_atomically(README, BETWEEN.sub(lambda _: figures(), README.read_text(encoding="utf-8")))
+    fill(README, figures)
 
 
 if __name__ == "__main__":

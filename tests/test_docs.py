@@ -178,16 +178,12 @@ def test_make_targets_exist() -> None:
 
 
 def test_the_figures_are_those_of_the_result_files() -> None:
-    from benchmarks._readme import BETWEEN, figures
+    from benchmarks import _panel_page, _peer_page, _readme
+    from benchmarks._pages import BETWEEN
 
-    assert BETWEEN.findall(PAGES["README.md"]) == [figures()], "run `make docs`"
-
-
-def test_the_table_of_peer_advised_is_that_of_its_result_file() -> None:
-    from benchmarks._peer_page import BETWEEN, PAGE, table
-
-    found = BETWEEN.search(PAGE.read_text(encoding="utf-8"))
-    assert found is not None and found.group() == table(), "run `make docs`"
+    pages = {_readme.README: _readme.figures, _panel_page.PAGE: _panel_page.tables, _peer_page.PAGE: _peer_page.table}
+    for page, written in pages.items():
+        assert BETWEEN.findall(page.read_text(encoding="utf-8")) == [written()], f"{page.name}: run `make docs`"
 
 
 def test_readme_names_the_methods_there_are_and_no_other() -> None:

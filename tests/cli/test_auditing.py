@@ -54,7 +54,8 @@ def test_hostile_texts_and_labels_are_inert(distrust: Call, tmp_path: Path) -> N
         "audit", write(tmp_path / "n.csv", rows), "--labels", "said", "--text", "text", "--out", tmp_path / "a"
     )
     page = (tmp_path / "a" / "audit.html").read_text(encoding="utf-8")
-    assert code == 0 and "\x1b" not in out + err + page and "\u202e" not in out + page
+    table = (tmp_path / "a" / "audit.csv").read_text(encoding="utf-8")
+    assert code == 0 and "\x1b" not in out + err + page + table and "\u202e" not in out + page + table
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
 
 

@@ -22,8 +22,8 @@ from distrust.methods.gates import _believed
 from distrust.methods.voted import agreed, voted
 from distrust.recipe import Answer, Train
 from distrust.run import Run
-from distrust.students import Student
 from tests import worlds
+from tests.methods import noisy
 from tests.writers import flips, writer
 
 COUNT = 100
@@ -65,13 +65,6 @@ def work(folder: Path, texts: list[str], gold: int = 0) -> Run:
     )
 
 
-def carry(run: Run, name: str, **options: Any) -> Student:
-    method, checked = find(name, options)
-    student = method.run(run, checked)
-    run.close()
-    return student
-
-
 def told(run: Run) -> dict[str, str]:
     """What the student was told, by item."""
     labelled = run.fits["student"].labelled
@@ -110,20 +103,20 @@ def test_the_papers_steps_over_texts(tmp_path: Path) -> None:
 def test_gold_lets_a_peer_correct_a_teacher_that_errs_and_leaves_one_that_does_not(tmp_path: Path) -> None:
     texts = wrong(0.3)
     run = work(tmp_path / "errs", texts, gold=30)
-    carry(run, "peer-advised")
+    noisy.carry(run, "peer-advised")
     teacher = sum(text == answer for text, answer in zip(texts, ANSWERS, strict=True)) / COUNT
     assert right(run) > teacher + 0.15
     assert "Where peers answer otherwise than the teachers on gold" in run.notes[0]
     good = work(tmp_path / "right", list(ANSWERS), gold=30)
-    carry(good, "peer-advised", gate="gold")
+    noisy.carry(good, "peer-advised", gate="gold")
     assert right(good) == 1.0
 
 
 def test_a_gate_of_texts_has_no_scout_and_doubts_little_gold(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="scout_epochs belongs to the gates `none` and `halves`"):
-        carry(work(tmp_path / "scout", wrong(0.3), gold=3), "peer-advised", scout_epochs=3)
+        noisy.carry(work(tmp_path / "scout", wrong(0.3), gold=3), "peer-advised", scout_epochs=3)
     run = work(tmp_path / "few", wrong(0.3), gold=3)
-    carry(run, "peer-advised")
+    noisy.carry(run, "peer-advised")
     assert any("judged by 3 gold labels" in sentence for sentence in run.warnings)
 
 
@@ -147,7 +140,7 @@ def test_believing_is_by_part_and_by_whole_where_a_part_is_empty() -> None:
 )
 def test_others_take_texts_too(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     run = work(tmp_path, wrong(0.2), gold=6)
-    student = carry(run, name, **options)
+    student = noisy.carry(run, name, **options)
     assert run.fits["student"].labelled.texts is not None and len(told(run)) >= COUNT // 2
     assert {claim.answer for claim in final(run.ask(student, ITEMS), ITEMS) if claim} <= {"yes", "no"}
 
@@ -155,7 +148,7 @@ def test_others_take_texts_too(tmp_path: Path, name: str, options: dict[str, Any
 @pytest.mark.parametrize("name", ["small-loss", "co-teaching", "elr"])
 def test_those_that_need_classes_say_so_before_they_ask(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunError, match="needs classes"):
-        carry(work(tmp_path, wrong(0.2)), name)
+        noisy.carry(work(tmp_path, wrong(0.2)), name)
 
 
 def test_a_score_of_the_other_kind_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -165,5 +158,5 @@ def test_a_score_of_the_other_kind_is_refused_in_a_sentence(tmp_path: Path) -> N
         agreed(run, run.teachers[0].ask(ITEMS), pool, "label_likelihood")
     assert agreed(run, run.teachers[0].ask(ITEMS), pool, "match").tolist() == [1.0] * COUNT
     with pytest.raises(RunError, match="needs classes"):
-        carry(work(tmp_path / "sure", wrong(0.2)), "self-distillation", confident=True)
+        noisy.carry(work(tmp_path / "sure", wrong(0.2)), "self-distillation", confident=True)
     run.close()

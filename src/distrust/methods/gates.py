@@ -77,11 +77,12 @@ def texts_by_gold(run: Run, pool: Labelled, answers: Answers) -> Labelled:
     _warn_of_little(run, len(taught))
     wanted = dict(zip(gold.ids, map(answers.reference, gold.columns[REFERENCE]), strict=True))
     halves = [(run.fit(f"peer-{name}", pool.select(own)), pool.select(other)) for name, own, other in _split(run, len(pool))]
+    assert taught.texts is not None, "answers are open"
+    ours = [answers.read(one[int(row.argmax())]) for one, row in zip(taught.texts.answers, taught.targets, strict=True)]
     seen: list[tuple[float, bool, bool]] = []  # where they differ on gold: how alike, the peer right, the teachers right
     for peer, _ in halves:
         said = run.ask(peer, taught.items)
         theirs = [None if claim is None else claim.answer for claim in final(said, taught.items)]
-        ours = [answers.read(one[int(row.argmax())]) for one, row in zip(_texts(taught), taught.targets, strict=True)]
         alike = agreed(run, said, taught, "token_f1").tolist()
         for item, near, their, our in zip(taught.items.ids, alike, theirs, ours, strict=True):
             if their is not None and their != our:
@@ -115,11 +116,6 @@ def _believed(seen: Sequence[tuple[float, bool, bool]]) -> Callable[[Tensor], Te
 
     below, above = better([one for one in seen if one[0] < middle]), better([one for one in seen if one[0] >= middle])
     return lambda alike: torch.where(alike < middle, below, above)
-
-
-def _texts(labelled: Labelled) -> Sequence[Sequence[str]]:
-    assert labelled.texts is not None, "answers are open"
-    return labelled.texts.answers
 
 
 def by_halves(run: Run, pool: Labelled, advised: Callable[[Labelled, str, bool], Labelled]) -> Labelled:

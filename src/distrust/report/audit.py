@@ -18,6 +18,7 @@ from distrust.noise.estimate import Noise
 from distrust.noise.question import Question
 from distrust.report.page import environment
 from distrust.report.text import plain
+from distrust.secrets import show
 
 SHOWN = 200  # characters of a text in the tables
 SEEN = 0.02  # share of a claimed class from which a cell of the matrix is listed
@@ -87,14 +88,14 @@ def write(folder: Path, question: Question, noise: Noise, found: dict[str, Any])
 
 
 def _rows(question: Question, noise: Noise, rows: list[int]) -> list[dict[str, Any]]:
-    """Items as the tables say them; `suggested` is the most probable class, gold's where gold says."""
-    names = question.space.names
+    """Items as the tables say them, inert in a terminal; `suggested` is the most probable class, gold's where gold says."""
+    names = [show(name) for name in question.space.names]
     gold = dict(zip(question.gold_rows.tolist(), question.gold_labels.tolist(), strict=True))
     claims, suggested, wrong = question.claims.tolist(), noise.suggested.tolist(), noise.wrong.tolist()
     return [
         {
-            "id": question.items.ids[row],
-            "text": " ".join(question.items.text(row).split())[:SHOWN],
+            "id": show(question.items.ids[row]),
+            "text": show(question.items.text(row), SHOWN),
             "claimed": names[claims[row]],
             "suggested": names[suggested[row]],
             "wrong": round(wrong[row], 4),

@@ -52,7 +52,7 @@ def advise(
 
     P(class | item) is proportional to peer^a · P(class | claims)^b · exp(c · share of the claims): a, b, c >= 0 have the
     largest likelihood on gold under a ridge. P(class | claims) is `combine.fit_confusions`; of a gold item it is fitted
-    on the other gold, and so are a, b, c told what the claims mean where gold has not said it.
+    on the other gold, which is what the fit of a, b and c sees; where there is one gold label alone, on that one.
 
     Args:
         peer: (N, C) probabilities of a peer that was not trained on the item.
