@@ -31,6 +31,9 @@ class Objective:
     Args:
         terms: by name, each mapping (logits, batch) to (*items,).
         modules: trainable parts of the terms (projections, adapters): optimised, saved and resumed with the student.
+        taps: by name, what of the student the terms read: a path of distrust.taps. The batch holds it as ``taps.NAME``,
+            with its gradient.
+        frozen: modules that the terms read and nobody trains (teachers' heads): on the student's device, part of the key.
 
     A batch of the loop carries what a training set tells (``targets``, ``labels``, its ``extra``), each item's ``row`` in it
     and the fit's ``progress`` (), the share of steps done. It may carry ``weight`` (*items): an item counts that much, 0
@@ -40,6 +43,8 @@ class Objective:
 
     terms: Mapping[str, Term]
     modules: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+    taps: Mapping[str, str] = field(default_factory=dict)
+    frozen: nn.ModuleDict = field(default_factory=nn.ModuleDict)
 
     def __call__(self, logits: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the scalar to minimise and each term's own mean, detached, still on its device."""

@@ -86,6 +86,7 @@ class Processes:
         self.own = [side.student.module for side in self.sides]
         for side, module in zip(self.sides, [self._prepared(own) for own in self.own], strict=True):
             side.objective.modules.to(self.device)
+            side.objective.frozen.to(self.device)
             side.student.module = module
         return self
 

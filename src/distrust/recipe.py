@@ -105,7 +105,21 @@ class Classifier(Strict):
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     max_length: int | None = Field(None, gt=0, description="tokens kept of an item; default: the model's own limit")
     batch_size: int = Field(32, gt=0, description="items asked at once")
+    feature: str | None = Field(
+        None,
+        description="features to keep, for methods that learn from them (`ca-mkd`): the module whose output they "
+        "are, with `.input` behind it what goes into it, or `auto`: what goes into the layer that makes the logits",
+    )
+    head: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="modules that make the logits of `feature`, in order; `auto` finds its own"
+    )
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
+
+    @model_validator(mode="after")
+    def _head_is_of_a_feature(self) -> Classifier:
+        if self.head is not None and self.feature in (None, "auto"):
+            raise ValueError("`head` goes with a `feature` that names a module; `auto` finds its own")
+        return self
 
 
 class Parse(Strict):

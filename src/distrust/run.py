@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from distrust import checkpoint, train
+from distrust import checkpoint, taps, train
 from distrust.answers import Answers
 from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
@@ -29,6 +29,7 @@ from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold, from_texts
 from distrust.labels import OPEN, LabelSpace
 from distrust.losses import cross_entropy
+from distrust.modules import weights_key
 from distrust.objective import Objective
 from distrust.processes import count, mix, rank, wait
 from distrust.readings import Readings
@@ -200,7 +201,14 @@ class Run:
         validation = self._validation()
         judged = "" if validation is None else fingerprint(validation[0].key, validation[1], *self._texts(validation[0]))
         who = [student.key for student in students]
-        key = fingerprint("fit", *who, labelled.key, loop.model_dump(exclude=INERT), said, start, judged, count())
+        for student, objective in zip(students, objectives.values(), strict=True):
+            taps.check(student.module, objective.taps, "The student", RunError)
+        parts = [
+            weights_key(one) for objective in objectives.values() for one in (objective.modules, objective.frozen) if one
+        ]
+        tapped = [dict(objective.taps) for objective in objectives.values() if objective.taps]
+        loop_key = loop.model_dump(exclude=INERT)
+        key = fingerprint("fit", *who, labelled.key, loop_key, said, start, judged, count(), *parts, *tapped)
 
         def build(folder: Path) -> None:
             task = train.Fit(

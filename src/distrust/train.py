@@ -10,7 +10,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distrust import checkpoint
+from distrust import checkpoint, taps
 from distrust.data import Items
 from distrust.errors import RunError
 from distrust.files import read_json
@@ -28,6 +28,7 @@ from distrust.optim import Optimiser
 from distrust.processes import Processes, mix, seed, wait
 from distrust.recipe import Train
 from distrust.rows import Completions, Rows
+from distrust.sharding import bare
 from distrust.students import Encoded, Student
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
@@ -48,6 +49,7 @@ class Side:
     every: int = 1  # moves on every n-th step, and costs a forward alone on the others
     optimiser: Optimiser = field(init=False)
     salt: int = field(init=False)  # tells its random numbers from another side's
+    tapped: Mapping[str, Tensor] = field(init=False)  # what its terms read of the student, as of the latest forward
 
     def __post_init__(self) -> None:
         self.salt = zlib.crc32(self.name.encode())
@@ -98,9 +100,12 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
         rows = Completions([side.student for side in sides], told)
         for note in rows.notes:
             task.warn(note)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), Processes(sides, task.options) as processes:
+    with ExitStack() as around:
+        around.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
+        processes = around.enter_context(Processes(sides, task.options))
         for side in sides:
             side.begin()
+            side.tapped = around.enter_context(taps.tapped(bare(side.student.module), side.objective.taps))
         state = checkpoint.resume(task.folder, sides)
         while state.epoch < task.options.num_train_epochs and not state.stopped:
             _epoch(sides, rows, task, state, processes)
@@ -183,13 +188,21 @@ def _look(
                 logits[side.name] = side.student.logits(processes.place(own))
         if len(sides) > 1:
             batch |= {f"{name}.logits": value.detach() for name, value in logits.items()}
-        losses = [side.objective(logits[side.name], batch) for side in moving]
+        losses = [side.objective(logits[side.name], batch | _features(side)) for side in moving]
     for side, (loss, terms) in zip(moving, losses, strict=True):
         processes.backward(loss)
         prefix = _prefix(sides, side)
         for name, value in terms.items():
             parts[prefix + name] = value
     return parts
+
+
+def _features(side: Side) -> dict[str, Tensor]:
+    """What a side's terms read of its student besides logits. Raises RunError for a module that the forward passed by."""
+    for name, path in side.objective.taps.items():
+        if name not in side.tapped:
+            raise RunError(f"The student does not use its module {path!r} to answer; take features from another.")
+    return {f"taps.{name}": value.float() for name, value in side.tapped.items()}
 
 
 def _prefix(sides: Sequence[Side], side: Side) -> str:

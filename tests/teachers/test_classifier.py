@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from distrust.evidence import Dense
 from distrust.labels import LabelSpace
 from distrust.teachers import Teacher
 from distrust.teachers.classifier import ClassifierTeacher, ModuleTeacher
-from tests.models import save_adapter, save_classifier, texts
+from tests.models import SIZES, save_adapter, save_classifier, texts, tokenizer
 
 SPACE = LabelSpace(("spam", "ham", "news"))
 
@@ -126,6 +127,77 @@ def test_features_are_tapped_and_the_hooks_are_gone(folder: Path) -> None:
         ClassifierTeacher(options(folder), SPACE, features={"pooled": "bert.poler"})
     with pytest.raises(TeacherError, match="one vector per item"):
         ClassifierTeacher(options(folder, batch_size=4), SPACE, features={"all": "bert.encoder"}).ask(items)
+
+
+@pytest.mark.parametrize(
+    ("kind", "feature", "head"),
+    [
+        ("bert", "auto", None),
+        ("roberta", "auto", None),  # its head is a module of several layers: the last of them is meant
+        ("bert", "bert.pooler", ["dropout", "classifier"]),
+        ("bert", "bert.pooler.dense.input", ["bert.pooler.dense", "bert.pooler.activation", "classifier"]),
+    ],
+)
+def test_a_recipe_names_a_feature_and_its_head_makes_the_logits(
+    tmp_path: Path, kind: str, feature: str, head: list[str] | None
+) -> None:
+    teacher = ClassifierTeacher(options(_saved(tmp_path, kind), feature=feature, head=head), SPACE)
+    evidence = teacher.ask(texts(10))
+    value = evidence.features["feature"].requires_grad_()
+    made = teacher.heads["feature"](value)
+    assert value.shape == (10, 32) and isinstance(evidence.logits, Dense)
+    torch.testing.assert_close(made.detach(), evidence.logits.values, rtol=1e-4, atol=1e-5)
+    made.sum().backward()
+    assert value.grad is not None and all(one.grad is None for one in teacher.heads["feature"].parameters())
+
+
+def _saved(folder: Path, kind: str) -> Path:
+    if kind == "bert":
+        return save_classifier(folder)
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    words = tokenizer()
+    sizes = SIZES | {"vocab_size": len(words), "pad_token_id": words.pad_token_id, "max_position_embeddings": 80}
+    RobertaForSequenceClassification(RobertaConfig(**sizes, id2label=dict(enumerate(SPACE.names)))).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def test_a_head_that_does_not_make_the_logits_is_refused() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    items = Items(("a", "b"), torch.randn(2, 2, 2))
+
+    def teacher(heads: Any, path: str = "1") -> ModuleTeacher:
+        return ModuleTeacher("net", net, SPACE, features={"feature": path}, heads={"feature": heads})
+
+    assert teacher(["2", "3"]).ask(items).features["feature"].shape == (2, 5)
+    assert teacher(nn.Sequential(nn.Tanh(), net[3])).ask(items).features["feature"].shape == (2, 5)
+    with pytest.raises(TeacherError, match="head does not make its logits of '1'"):
+        teacher(["3"]).ask(items)
+    with pytest.raises(TeacherError, match=r"head cannot read '3.input', \(2, 5\)"):
+        teacher(["1", "2", "3"], "3.input").ask(items)
+    with pytest.raises(TeacherError, match="no module '9' for its head"):
+        teacher(["9"])
+    with pytest.raises(TeacherError, match="none of its features"):
+        ModuleTeacher("net", net, SPACE, heads={"feature": ["3"]})
+
+
+def test_a_recipes_head_needs_a_feature_that_it_goes_with() -> None:
+    for feature in (None, "auto"):
+        with pytest.raises(ValueError, match="`head` goes with a `feature`"):
+            options("x", feature=feature, head=["classifier"])
+
+
+def test_a_model_without_one_last_layer_names_its_feature_itself(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    words = tokenizer()
+    sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64, "vocab_size": len(words)}
+    config = GPT2Config(**sizes, pad_token_id=words.pad_token_id, id2label=dict(enumerate(SPACE.names)))
+    GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    with pytest.raises(TeacherError, match="no single layer that makes its logits; name its `feature`"):
+        ClassifierTeacher(options(tmp_path, feature="auto"), SPACE)
 
 
 # --- what it leaves alone ------------------------------------------------------------------------------------------

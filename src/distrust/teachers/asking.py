@@ -5,19 +5,18 @@ Knows modules, batches and evidence. Knows nothing of checkpoints, tokens or rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from distrust.data import Items
-from distrust.errors import TeacherError, nearest
+from distrust.errors import TeacherError
 from distrust.evidence import Cost, Dense, Evidence
 from distrust.labels import LabelSpace
 from distrust.modules import frozen
 from distrust.secrets import show
+from distrust.taps import tapped
 
 PROBE = 4  # items answered twice at the start of an ask, to find a teacher that is not repeatable
 
@@ -30,6 +29,7 @@ def ask_module(
     batches: Iterable[Tensor],
     items: Items,
     features: Mapping[str, str],
+    heads: Mapping[str, nn.Module],
 ) -> Evidence:
     """Ask a module about all items; its modes, gradient flags and hooks are as before afterwards.
 
@@ -37,18 +37,20 @@ def ask_module(
         name, space: who answers, and what each logit stands for.
         answer: from rows (n,) long to the module's logits (n, C).
         batches: rows, every item once, in any order.
-        features: module paths whose output to keep, by name.
+        features: taps to keep, by name.
+        heads: what makes the logits of a tap, by its name.
 
     Returns:
         One claim and C logits per item, in the items' order; free of charge.
 
     Raises:
-        TeacherError: items that the module cannot read, logits of another shape, answers that differ each time.
+        TeacherError: items that the module cannot read, logits of another shape, answers that differ each time,
+            a tap with another size in each batch, a head that does not make the logits.
         DataError: NaN or +inf logits.
     """
     logits = torch.zeros(len(items), len(space))
     kept: dict[str, Tensor] = {}
-    with frozen(module), _tapped(module, features) as tapped:
+    with frozen(module), tapped(module, features) as latest:
         for turn, rows in enumerate(batches):
             if turn == 0:
                 _check_repeatable(name, answer, rows[:PROBE])
@@ -59,20 +61,13 @@ def ask_module(
                 raise TeacherError(f"{name} gave {got} for {len(rows)} items; legal are logits {legal}.")
             logits[rows] = given.float().cpu()
             for feature, path in features.items():
-                if feature not in tapped:
+                if feature not in latest:
                     raise TeacherError(f"{name} does not use its module {path!r} to answer; take features from another.")
-                _place(name, kept, feature, tapped[feature].float().cpu(), rows, len(items))
+                if turn == 0 and feature in heads:
+                    _check_head(name, path, heads[feature], latest[feature], given)
+                _place(name, kept, feature, latest[feature].float().cpu(), rows, len(items))
     claims = logits.argmax(-1).unsqueeze(0)
     return Evidence(name, items.ids, space, claims, Dense(logits), kept, cost=Cost.free(len(items)))
-
-
-def check_features(module: nn.Module, features: Mapping[str, str] | None, who: str) -> dict[str, str]:
-    """Features by name. Raises TeacherError for a path that the module lacks, naming the nearest one."""
-    legal = [path for path, _ in module.named_modules() if path]
-    for path in (features or {}).values():
-        if path not in legal:
-            raise TeacherError(f"{who} has no module {path!r} to take features from; {nearest(path, legal)}.")
-    return dict(features or {})
 
 
 def _call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
@@ -105,20 +100,13 @@ def _place(who: str, features: dict[str, Tensor], name: str, value: Tensor, rows
     kept[rows] = value
 
 
-@contextmanager
-def _tapped(module: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
-    """The latest output of some submodules, by name; the hooks are gone afterwards."""
-    latest: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            latest[name] = output if isinstance(output, Tensor) else output[0]
-
-        return hook
-
-    handles = [module.get_submodule(path).register_forward_hook(keep(name)) for name, path in paths.items()]
+def _check_head(who: str, path: str, head: nn.Module, feature: Tensor, logits: Tensor) -> None:
+    """Refuse a head that does not make these logits (n, C) of its feature (n, ...)."""
     try:
-        yield latest
-    finally:
-        for handle in handles:
-            handle.remove()
+        made = head(feature)
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        raise TeacherError(f"{who}'s head cannot read {path!r}, {tuple(feature.shape)}: {show(str(error))}.") from error
+    if not isinstance(made, Tensor) or made.shape != logits.shape or not torch.allclose(made, logits, 1e-3, 1e-3):
+        raise TeacherError(
+            f"{who}'s head does not make its logits of {path!r}; name all the modules from there on, in order."
+        )

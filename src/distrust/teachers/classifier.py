@@ -6,13 +6,13 @@ Knows how to load one, name its classes and freeze it while it answers. Knows no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from distrust import recipe
+from distrust import recipe, taps
 from distrust.data import Items
 from distrust.errors import DataError, TeacherError, nearest
 from distrust.evidence import Evidence
@@ -30,9 +30,14 @@ from distrust.pretrained import (
 )
 from distrust.secrets import expand
 from distrust.teachers.adapter import adapt, settings
-from distrust.teachers.asking import ask_module, check_features
+from distrust.teachers.asking import ask_module
 
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls classes that nobody named
+PROBE = Items(("probe",), ("What is the layer that makes the logits of this?",))
+Features = Mapping[str, str]  # by name, taps of distrust.taps: the output of a module, or with `.input` what goes into it
+Heads = Mapping[
+    str, nn.Module | Sequence[str]
+]  # by a feature's name, what makes the logits of it: a module, or paths in order
 
 
 class ClassifierTeacher:
@@ -41,9 +46,12 @@ class ClassifierTeacher:
     Args:
         options: the recipe's part.
         space: the task's classes, to check the recipe's `labels` against; None where they are still to be gathered.
-        features: module paths whose output to keep, by the name it gets in the evidence (``{"pooled": "bert.pooler"}``).
+        features: taps to keep, by the name they get in the evidence (``{"pooled": "bert.pooler"}``, or with ``.input``
+            what goes into a module); the recipe's `feature` is called ``feature``.
+        heads: by a feature's name what makes the logits of it: a module, or the paths of modules in order.
 
-    Its own `space` holds its head's classes in its head's order, under the names that the recipe gives them.
+    Its own `space` holds its head's classes in its head's order, under the names that the recipe gives them; its `heads`
+    are frozen copies.
 
     Raises:
         TeacherError: it cannot be loaded, lacks a trained head, or has classes that nobody named.
@@ -52,7 +60,11 @@ class ClassifierTeacher:
     keeps_answers = False
 
     def __init__(
-        self, options: recipe.Classifier, space: LabelSpace | None = None, features: Mapping[str, str] | None = None
+        self,
+        options: recipe.Classifier,
+        space: LabelSpace | None = None,
+        features: Features | None = None,
+        heads: Heads | None = None,
     ) -> None:
         self.name = options.name
         try:
@@ -65,12 +77,28 @@ class ClassifierTeacher:
         except DataError as error:
             raise TeacherError(f"The teacher {options.name}: {error}") from error
         self._model = model.to(best_device())
-        self._features = check_features(self._model, features, self.name)
+        tap, parts = self._tap(options)
+        self._features = taps.check(self._model, {**(features or {}), **tap}, self.name, TeacherError)
+        self.heads = _heads(self._model, {**(heads or {}), **parts}, self._features, self.name)
         self._batch_size = options.batch_size
         self.fingerprint = fingerprint(
             "classifier", self.space.names, settings(model), tokenizer_key(self._tokenizer),
-            self._max_length, self._features, weights_key(model),
+            self._max_length, self._features, _heads_key(self.heads), weights_key(model),
         )  # fmt: skip
+
+    def _tap(self, options: recipe.Classifier) -> tuple[Features, Heads]:
+        """The recipe's feature and its head; `auto`: what goes into the layer that makes the logits, found by trial."""
+        if options.feature is None:
+            return {}, {}
+        if options.feature != "auto":
+            return {"feature": options.feature}, {"feature": options.head} if options.head else {}
+        tokens = tokenise(self._tokenizer, PROBE, self._max_length, self._accepted, self.name)
+        here = device_of(self._model)
+        inputs = {name: value.to(here) for name, value in tokens.batch(torch.arange(1)).items()}
+        path = taps.last_layer(self._model, lambda: self._model(**inputs).logits)
+        if path is None:
+            raise TeacherError(f"{self.name} has no single layer that makes its logits; name its `feature` and `head`.")
+        return {"feature": path + taps.INPUT}, {"feature": [path]}
 
     def ask(self, items: Items) -> Evidence:
         """One claim and C logits per item, in the items' order; free of charge."""
@@ -82,7 +110,7 @@ class ClassifierTeacher:
             return self._model(**inputs).logits  # type: ignore[no-any-return]
 
         batches = tokens.by_length(self._batch_size)
-        return ask_module(self.name, self.space, self._model, answer, batches, items, self._features)
+        return ask_module(self.name, self.space, self._model, answer, batches, items, self._features, self.heads)
 
 
 class ModuleTeacher:
@@ -91,7 +119,7 @@ class ModuleTeacher:
     Args:
         name, module, space: who answers, with what, and what each logit stands for.
         inputs: what the module reads of items, when it is not `Items.inputs` itself; needs a `fingerprint`.
-        features: module paths whose output to keep, by the name it gets in the evidence.
+        features, heads: as for `ClassifierTeacher`; the paths of a head are read when it is asked for.
         batch_size: items at once.
         fingerprint: what this teacher is; default: a hash of the module's classes and weights at the time of asking.
 
@@ -107,7 +135,8 @@ class ModuleTeacher:
         space: LabelSpace,
         *,
         inputs: Inputs | None = None,
-        features: Mapping[str, str] | None = None,
+        features: Features | None = None,
+        heads: Heads | None = None,
         batch_size: int = 256,
         fingerprint: str | None = None,
     ) -> None:
@@ -117,7 +146,9 @@ class ModuleTeacher:
         self.space = space
         self._module = module
         self._inputs = inputs
-        self._features = check_features(module, features, name)
+        self._features = taps.check(module, features or {}, name, TeacherError)
+        self._heads = heads or {}
+        _heads(module, self._heads, self._features, name)  # refuses early what is no head
         self._batch_size = batch_size
         self._fingerprint = fingerprint
 
@@ -125,7 +156,12 @@ class ModuleTeacher:
     def fingerprint(self) -> str:
         """What answers depend on; read it when asking, since the caller may train the module further."""
         own = self._fingerprint or weights_key(self._module)
-        return fingerprint("module", self.space.names, self._features, own)
+        return fingerprint("module", self.space.names, self._features, _heads_key(self.heads), own)
+
+    @property
+    def heads(self) -> dict[str, nn.Module]:
+        """By a feature's name what makes the logits of it: frozen copies as of now."""
+        return _heads(self._module, self._heads, self._features, self.name)
 
     def ask(self, items: Items) -> Evidence:
         """One claim and C logits per item; free of charge."""
@@ -137,7 +173,7 @@ class ModuleTeacher:
         def answer(rows: Tensor) -> Tensor:
             return self._module(read[rows].to(here))  # type: ignore[no-any-return]
 
-        return ask_module(self.name, self.space, self._module, answer, batches, items, self._features)
+        return ask_module(self.name, self.space, self._module, answer, batches, items, self._features, self.heads)
 
 
 def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
@@ -157,6 +193,26 @@ def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
     tokenizer = load_tokenizer(where, revision=options.revision, trust_remote_code=options.trust_remote_code)
     pair(model, tokenizer)
     return model, tokenizer, untrained
+
+
+def _heads(module: nn.Module, heads: Heads, features: Features, who: str) -> dict[str, nn.Module]:
+    """Frozen copies of heads. Raises TeacherError for a head of no feature, or of paths that the module lacks."""
+    legal = [path for path, _ in module.named_modules() if path]
+    made = {}
+    for name, given in heads.items():
+        if name not in features:
+            raise TeacherError(
+                f"{who} has a head for {name!r}, which is none of its features; {nearest(name, [*features])}."
+            )
+        for path in () if isinstance(given, nn.Module) else given:
+            if path not in legal:
+                raise TeacherError(f"{who} has no module {path!r} for its head; {nearest(path, legal)}.")
+        made[name] = taps.frozen_copy([given] if isinstance(given, nn.Module) else [module.get_submodule(p) for p in given])
+    return made
+
+
+def _heads_key(heads: Mapping[str, nn.Module]) -> dict[str, str]:
+    return {name: weights_key(head) for name, head in heads.items()}
 
 
 def _max_length(options: recipe.Classifier, limit: int | None) -> int | None:
