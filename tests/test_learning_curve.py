@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from distrust.build import opened
+from distrust.errors import DataError
 from distrust.files import read_json
 from distrust.finish import carry_out, write
 from distrust.labelled import Labelled
@@ -83,19 +84,14 @@ def test_a_point_of_the_curve_is_the_method_gold_only_bit_for_bit(tmp_path: Path
     assert all(torch.equal(value, point.module.state_dict()[name]) for name, value in alone.module.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("worth", "there", "words"),
-    [
-        ([3, 6, 139], [3, 6], "asks for up to 139 labels and the pool has 138 beside the gold; the curve ends at 6."),
-        ([3, 139], [], "asks for up to 139 labels and the pool has 138 beside the gold; no curve is drawn."),
-    ],
-)
-def test_labels_that_are_not_there(tmp_path: Path, worth: list[int], there: list[int], words: str) -> None:
-    made = recipe(tmp_path, worth=worth)
-    with opened(made) as (run, task):
-        facts, _ = carry_out(run, task, made)
-    assert (list(facts.curve.labels) if facts.curve else []) == there
-    assert any(words in one for one in facts.warnings)
+def test_labels_that_are_not_there_are_refused_before_anything_is_trained(
+    tmp_path: Path, learned: list[tuple[str, Labelled]]
+) -> None:
+    made = recipe(tmp_path, worth=[3, 139])
+    words = "`worth` asks for up to 139 labels; legal is up to 138, as many as the pool has in 'label' beside the gold"
+    with pytest.raises(DataError, match=words), opened(made):
+        pass
+    assert not learned and not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def recipe(folder: Path, rows: list[dict[str, str]] = ROWS, **changes: Any) -> R
         "gold": {"label": "label"},
     }
     return parse_recipe(raw | changes)
+
+
+def made_pool(folder: Path) -> dict[str, Any]:
+    return {"pool": {"path": str(folder / "pool.csv")}}
 
 
 def gold(task: Task) -> dict[str, str]:
@@ -115,6 +120,34 @@ def test_classes_come_from_local_teachers_or_from_recorded_answers(tmp_path: Pat
         load_task(recipe(tmp_path, gold=None, data=source))
 
 
+def test_classes_that_the_task_lacks_are_named(tmp_path: Path) -> None:
+    """Few gold labels show few classes: claims and labels beyond them are said, and the key that mends it."""
+    rows = [{"id": str(n), "text": f"text {n}", "label": "abcd"[n % 4], "said": "abce"[n % 4]} for n in range(20)]
+    gpt = {"kind": "recorded", "name": "g{p}t", "column": "said", "labels": {"b": "B "}}
+    drawn = {"size": 3, "seed": 55}
+    made = load_task(recipe(tmp_path, rows, gold=drawn, teachers=[gpt], data=made_pool(tmp_path)))
+    assert made.space.names == ("a", "b")
+    assert made.warnings == (
+        "The task has 2 classes, since the recipe lists none, and these are not among them: 'c' (labelled: 5), "
+        "'d' (labelled: 5), 'e' (claimed by g{p}t: 5). Where they are classes, list every class under `labels`; "
+        "`distrust init` writes such a list.",
+    )
+    listed = load_task(recipe(tmp_path, rows, gold=drawn, teachers=[gpt], labels=["a", "b"], data=made_pool(tmp_path)))
+    assert listed.warnings == (), "who lists the classes has said which answers are none"
+    write_csv(tmp_path / "gold.csv", [{"text": f"text {n}", "label": f"c{n}"} for n in range(9)])
+    of_file = {"path": str(tmp_path / "gold.csv"), "size": 2}
+    (said,) = load_task(recipe(tmp_path, rows, gold=of_file, data=made_pool(tmp_path))).warnings
+    assert "has 2 classes" in said and "'c0' (labelled: 1)" in said and "and 2 more. Where" in said and len(said) < 400
+
+
+def test_sampled_answers_name_classes_one_by_one(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"t{n}", "said": [["a", "b", " "], None, ["c"]][n % 3]}) for n in range(6)]
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+    data = {"pool": {"path": str(tmp_path / "pool.jsonl")}}
+    teacher = {"kind": "recorded", "name": "t", "column": "said"}
+    assert load_task(recipe(tmp_path, data=data, gold=None, teachers=[teacher])).space.names == ("a", "b", "c")
+
+
 def test_few_shot_examples_are_reserved(tmp_path: Path) -> None:
     shots = {"kind": "endpoint", "name": "t", "base_url": "http://127.0.0.1:1/v1", "model": "m", "few_shot": 2}
     task = load_task(recipe(tmp_path, teachers=[shots]))
@@ -135,8 +168,10 @@ def test_worth_is_drawn_from_what_is_labelled_and_not_gold(tmp_path: Path) -> No
         assert dict(zip(task.spare[0].ids, task.spare[1].tolist(), strict=True)) == spare
         without = load_task(recipe(tmp_path, **changes))
         assert without.spare is None and without.identity == task.identity, "a run may ask for it later"
-    all_gold = load_task(recipe(tmp_path, worth=[1, 2])).spare
-    assert all_gold is not None and len(all_gold[0]) == 0
+    with pytest.raises(
+        DataError, match="up to 2 labels; legal is up to 0, as many as the pool has in 'label' beside the gold"
+    ):
+        load_task(recipe(tmp_path, worth=[1, 2]))
     for label, labels, words in (
         ("said", ["a", "b"], "data.pool label 'c' is outside"),
         ("lable", ["a", "b"], "mean 'label'"),

@@ -22,15 +22,10 @@ def students_of(run: Run, items: Items, labels: Tensor, numbers: Sequence[int]) 
 
     Args:
         items, labels: what may be drawn, and its labels (n,): by the run's seed, the fewer among the more.
-        numbers: of labels, rising. Those that are more than there are, are left out, with a warning; fewer than two draw no
-            curve.
+        numbers: of labels, rising, as many as there are at most.
     """
-    there = [number for number in numbers if number <= len(items)]
-    if len(there) < len(numbers):
-        left = f"the curve ends at {there[-1]}" if len(there) > 1 else "no curve is drawn"
-        run.warn(f"`worth` asks for up to {numbers[-1]} labels and the pool has {len(items)} beside the gold; {left}.")
     order = random.Random(f"worth/{run.seed}").sample(range(len(items)), len(items))
-    for number in there if len(there) > 1 else ():
+    for number in numbers:
         rows = sorted(order[:number])
         name = f"worth-{number}"
         student = learn_alone(run, name, from_gold(items.select(rows), labels[rows], len(run.space)), GoldOnly())

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from distrust.answers import Answers, is_text
+from distrust.classes import classes, lacking
 from distrust.data import COMPLETION, REFERENCE, Items, column, content_id, load_items, load_table
 from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.gold import Gold
 from distrust.labels import ABSTAIN, OPEN, LabelSpace
-from distrust.recipe import Answer, Endpoint, GoldRecipe, Recipe, Recorded, Source
+from distrust.recipe import Answer, Endpoint, GoldRecipe, Recipe, Source
 from distrust.secrets import expand
 
 LABEL = GoldRecipe.model_fields["label"].default  # which people who write completions do not use
@@ -70,7 +71,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
     if answers is not None:
         recipe = _open(recipe)
     pool = _load(recipe.data.pool, answers is not None)
-    gold_items, gold_labels = _gold(recipe, pool)
+    gold_items, gold_labels, vouched = _gold(recipe, pool)
     tables = {
         name: None if source is None else _labelled(source, name, answers is not None)
         for name, source in (("data.test", recipe.data.test), ("data.validation", recipe.data.validation))
@@ -78,7 +79,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
     if answers is not None:
         gold_items, gold_labels = _vouched(gold_items, gold_labels)
         tables = {name: None if pair is None else _vouched(*pair) for name, pair in tables.items()}
-    space = OPEN if answers is not None else _space(recipe, pool, gold_labels, extra_labels)
+    space = OPEN if answers is not None else classes(recipe, pool, gold_labels, extra_labels)
     shots = max((one.few_shot for one in recipe.teachers if isinstance(one, Endpoint)), default=0)
     reserve = dict(recipe.gold.reserve) if recipe.gold else {}
     if shots:
@@ -92,7 +93,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
         gold_items=gold_items,
         test=held["data.test"],
         validation=held["data.validation"],
-        warnings=tuple(_warnings(pool, gold, tables["data.test"])),
+        warnings=(*_lacking(recipe, pool, space, vouched), *_warnings(pool, gold, tables["data.test"])),
         spare=_spare(recipe, pool, gold, space),
         answers=answers,
     )
@@ -131,10 +132,10 @@ def _labelled(source: Source, name: str, open_answers: bool) -> tuple[Items, lis
     return items, [label for label in labels if label is not None]
 
 
-def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
-    """Gold items and their label names, drawn as the recipe says."""
+def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str], list[str]]:
+    """Gold items and their label names, drawn as the recipe says, and the names that it was drawn from."""
     if recipe.gold is None:
-        return pool.select([]), []
+        return pool.select([]), [], []
     if recipe.gold.path is None:
         assert recipe.pool_label is not None, "gold without a path stands in the pool"
         where = f"The pool {recipe.data.pool.path}, which gold is drawn from,"
@@ -148,17 +149,34 @@ def _gold(recipe: Recipe, pool: Items) -> tuple[Items, list[str]]:
             raise DataError(f"gold.size is {recipe.gold.size} but only {len(rows)} items have a gold label.")
         seed = recipe.seed if recipe.gold.seed is None else recipe.gold.seed
         rows = sorted(random.Random(f"gold/{seed}").sample(rows, recipe.gold.size))
-    return items.select(rows), [str(labels[row]) for row in rows]
+    return items.select(rows), [str(labels[row]) for row in rows], [label for label in labels if label is not None]
+
+
+def _lacking(recipe: Recipe, pool: Items, space: LabelSpace, vouched: Sequence[str]) -> list[str]:
+    """What teachers and people name that is no class, where answers are classes: said, and given to nobody to learn."""
+    if recipe.task == "generation":
+        return []
+    drawn_there = recipe.gold is not None and recipe.gold.path is None  # from that column, and read already
+    own = [] if drawn_there or recipe.pool_label is None else pool.columns.get(recipe.pool_label, [])
+    return lacking(recipe, pool, space, [*vouched, *(label for value in own if (label := _name(value)) is not None)])
 
 
 def _spare(recipe: Recipe, pool: Items, gold: Gold, space: LabelSpace) -> tuple[Items, Tensor] | None:
-    """What the recipe's `worth` is drawn from: the pool's labelled items that are not gold, and their labels (n,)."""
+    """What the recipe's `worth` is drawn from: the pool's labelled items that are not gold, and their labels (n,).
+
+    Raises DataError where it asks for more: before anything is asked or trained.
+    """
     if recipe.worth is None:
         return None
     assert recipe.pool_label is not None, "a recipe with worth has such a column"
     values = column(pool.columns, recipe.pool_label, f"The pool {recipe.data.pool.path}, which `worth` is drawn from,")
     taken = set(gold.ids)
     named = {row: label for row, label in enumerate(map(_name, values)) if label is not None and pool.ids[row] not in taken}
+    if recipe.worth[-1] > len(named):
+        raise DataError(
+            f"`worth` asks for up to {recipe.worth[-1]} labels; legal is up to {len(named)}, as many as the pool has in "
+            f"{recipe.pool_label!r} beside the gold."
+        )
     return pool.select(list(named)), _indices(list(named.values()), space, "data.pool")
 
 
@@ -195,34 +213,13 @@ def _known(items: Items, pool: Items) -> Items:
     return Items(tuple(ids), items.inputs, items.columns)
 
 
-def _space(recipe: Recipe, pool: Items, gold: Sequence[str], extra: Sequence[LabelSpace]) -> LabelSpace:
-    """The classes: as listed, else those of gold and local classifiers, else those of recorded answers.
-
-    Never those of the test set, which nothing but the final evaluation sees.
-    """
-    if recipe.labels is not None:
-        return LabelSpace(tuple(recipe.labels))
-    named = sorted(set(gold))
-    spaces = [LabelSpace(tuple(named))] if named else []
-    union = LabelSpace.union([*spaces, *extra]) if spaces or extra else None
-    if union is not None and len(union) > 1:
-        return union
-    recorded = [teacher for teacher in recipe.teachers if isinstance(teacher, Recorded)]
-    said = {
-        teacher.labels.get(str(value), str(value))
-        for teacher in recorded
-        for value in (pool.columns if teacher.path is None else load_table(expand(teacher.path))).get(teacher.column, [])
-        if _name(value) is not None and not isinstance(value, (list, tuple))
-    }
-    if len(said) < 2:
-        raise DataError("The recipe does not say which classes there are; list them under `labels`.")
-    return LabelSpace(tuple(sorted(said)))
-
-
 def _indices(labels: Sequence[str], space: LabelSpace, what: str) -> Tensor:
-    for label in labels:
-        if space.find(label) == ABSTAIN:
-            raise DataError(f"The {what} label {label!r} is outside the label space; add it to `labels` or mend it.")
+    outside = sorted({label for label in labels if space.find(label) == ABSTAIN})
+    if outside:
+        more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
+        raise DataError(
+            f"The {what} label {outside[0]!r}{more} is outside the label space; list every class under `labels`, or mend it."
+        )
     return torch.tensor([space.find(label) for label in labels], dtype=torch.long)
 
 
