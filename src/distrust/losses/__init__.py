@@ -5,5 +5,6 @@ mask is applied, and the one reduction made, in `distrust.objective`.
 """
 
 from distrust.losses.divergence import cross_entropy, forward_kl, reverse_kl
+from distrust.losses.several import hint, least_combination, resized, weighted_kl
 
-__all__ = ["cross_entropy", "forward_kl", "reverse_kl"]
+__all__ = ["cross_entropy", "forward_kl", "hint", "least_combination", "resized", "reverse_kl", "weighted_kl"]

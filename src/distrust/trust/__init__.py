@@ -11,8 +11,10 @@ from distrust.trust.claims import clean_probability, label_likelihood, label_mat
 from distrust.trust.confusions import Confusions, DawidSkene
 from distrust.trust.distribution import certainty, confidence, entropy, margin
 from distrust.trust.ebcc import Ebcc
+from distrust.trust.entropy_weights import entropy_weights
 from distrust.trust.estimators import ESTIMATORS, TrustModel, find
 from distrust.trust.gold import cross_entropy, likelihood
+from distrust.trust.label_weights import ca_mkd_weights, label_loss, label_weights, reciprocal_weights, softmin_weights
 from distrust.trust.table import Estimator, Fitted, Table
 from distrust.trust.votes import agreement, self_agreement
 from distrust.trust.voting import Majority, Stacking, WeightedVote
@@ -33,18 +35,24 @@ __all__ = [
     "TrustModel",
     "WeightedVote",
     "agreement",
+    "ca_mkd_weights",
     "certainty",
     "clean_probability",
     "confidence",
     "cross_entropy",
     "entropy",
+    "entropy_weights",
     "find",
     "gold_key",
     "label_likelihood",
+    "label_loss",
     "label_match",
+    "label_weights",
     "likelihood",
     "load_trust",
     "margin",
+    "reciprocal_weights",
     "save_trust",
     "self_agreement",
+    "softmin_weights",
 ]
