@@ -1,7 +1,7 @@
 """Losses towards several targets: weighted divergence, hints from features, and which gradient lowers all of them.
 
-Knows stacked logits (M, *items, C), features of any one size, weights from elsewhere. Knows nothing of who said it or is to be
-believed, of trainable parts, or of loops: nothing here waits for a device.
+Knows stacked logits (M, *items, C), features of any one size, weights from elsewhere. Knows nothing of who is to be believed,
+of trainable parts, or of loops: nothing here waits for a device.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def weighted_kl(logits: Tensor, target_logits: Tensor, weights: Tensor, temperat
 
     Args:
         logits: (*items, C) of the student.
-        target_logits: (M, *items, C), each teacher's, -inf at classes that a teacher does not know: there its probability is 0.
+        target_logits: (M, *items, C), each teacher's; -inf at classes that it does not know: its probability there is 0.
         weights: (M, *items), at least 0. They need not sum to one; a teacher of weight 0 may be silent (-inf everywhere).
         temperature: T > 0, of both.
 
@@ -76,7 +76,7 @@ def resized(feature: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def least_combination(gradients: Tensor, cap: float = 1.0) -> Tensor:
-    """The combination of gradients of least norm: min_a ½‖Σ_k a_k g_k‖², Σ a = 1, 0 ≤ a_k ≤ cap. AEKD, Du et al. 2020.
+    """Combine gradients to the least norm: min_a ½‖Σ_k a_k g_k‖², Σ a = 1, 0 ≤ a_k ≤ cap. AEKD, Du et al. 2020.
 
     Where it is not zero, moving against it lowers every teacher's loss that no cap holds back. Found on the M x M products by
     a fixed number of exact exchanges, between the teacher that should gain most and the one that should give most.
