@@ -1,7 +1,7 @@
 """Losses towards several targets: weighted divergence, hints from features, and which gradient lowers all of them.
 
-Knows stacked logits (M, *items, C), features of any one size, weights from elsewhere. Knows nothing of who is to be believed,
-of trainable parts, or of loops: nothing here waits for a device.
+Knows stacked logits (M, *items, C), features of any one size, weights from elsewhere. Knows nothing of whom to believe, of
+trainable parts, or of loops: nothing here waits for a device.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def resized(feature: Tensor, size: tuple[int, int]) -> Tensor:
 def least_combination(gradients: Tensor, cap: float = 1.0) -> Tensor:
     """Combine gradients to the least norm: min_a ½‖Σ_k a_k g_k‖², Σ a = 1, 0 ≤ a_k ≤ cap. AEKD, Du et al. 2020.
 
-    Where it is not zero, moving against it lowers every teacher's loss that no cap holds back. Found on the M x M products by
-    a fixed number of exact exchanges, between the teacher that should gain most and the one that should give most.
+    Where it is not zero, moving against it lowers every teacher's loss that no cap holds back. Found on the M x M products
+    by a fixed number of exact exchanges, between the teacher that should gain most and the one that should give most.
 
     Args:
         gradients: (M, D), each teacher's.
