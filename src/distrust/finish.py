@@ -31,6 +31,7 @@ from distrust.run import Run, surroundings
 from distrust.students import Student
 from distrust.task import Task
 from distrust.teachers import Teacher
+from distrust.whatif import refits
 
 REFERENCE = "gold-only"  # what the same student learns without teachers: every run says whether they were worth it
 
@@ -100,6 +101,7 @@ def gather(
     else:
         decided = open_facts(run, heard, told, said, on_test, None if test is None else test[0])
     drawn = None if test is None else _curve(run, curve, *test)
+    weights = None if told is None else told.extra.get("weights")
     if test is None:
         run.warn("There is no test set, so nothing is said of how good the student is; give data.test.")
     return Facts(
@@ -112,6 +114,8 @@ def gather(
         kinds=kinds,
         test=None if test is None else test[0],
         curve=drawn,
+        weights=_spread(told, weights, run.pool).T if told is not None and isinstance(weights, Tensor) else None,
+        what_if=_what_if(run, told, students, test),
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, evidence, prices),
         warnings=[*run.warnings, *_outside(evidence)],
@@ -141,6 +145,16 @@ def _class_facts(
         "predictions": {name: one.distribution() for name, one in said.items()},
         "test_evidence": on_test,
     }
+
+
+def _what_if(
+    run: Run, told: Labelled | None, students: Mapping[str, Student], test: tuple[Items, Tensor] | None
+) -> dict[str, Tensor]:
+    """What the student would say of the test items, had it been told what the method could have told it instead."""
+    if told is None or test is None or not run.alternatives:
+        return {}
+    others = {name: build() for name, build in run.alternatives.items()}
+    return refits(students["student"], told, others, test[0], run.options.per_device_eval_batch_size)
 
 
 def _curve(run: Run, students: Iterable[tuple[int, Student]], items: Items, labels: Tensor) -> LearningCurve | None:

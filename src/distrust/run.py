@@ -102,6 +102,7 @@ class Run:
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.alternatives: dict[str, Callable[[], Labelled]] = {}  # what the student might have been told: for the report
         self._check_stopping()
         self._lock = _lock(folder) if rank() == 0 else None
 

@@ -74,5 +74,7 @@ class Facts:
     simulated: Sequence[str] = ()  # one sentence for each part that stands in for something real
     open_answers: bool = False  # then classes are places in each item's own list of answers: `open_facts` made them
     texts: Texts | None = None  # where answers are open: what was written about the test items
+    weights: Tensor | None = None  # (M, N_pool) how much each teacher counted; None: the method gives no such weights
+    what_if: Mapping[str, Tensor] = field(default_factory=dict)  # "as it was" and others: (N_test, C), of distrust.whatif
     curve: LearningCurve | None = None  # where the recipe asks what the student is worth in human labels
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

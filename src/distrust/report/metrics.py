@@ -15,6 +15,7 @@ from distrust import __version__
 from distrust.evaluate import Bin, Interval, Judgement, reliability, score
 from distrust.evidence import Evidence
 from distrust.labels import LabelSpace
+from distrust.report.belief import by_class, what_if
 from distrust.report.facts import Facts, Spending
 from distrust.report.panel import Panel, judging_gold, panel
 from distrust.report.text import plain
@@ -54,6 +55,8 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "agreement": _matrix(pool, pool.agreement) if pool else None,
         "error_correlation": _matrix(gold, gold.error_correlation) if gold else None,
         "targets": _targets(facts),
+        "weights": by_class(facts, pool),
+        "what_if": what_if(facts),
         "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
         "worth": worth(facts),
         "spending": _spending(facts),

@@ -43,7 +43,8 @@ def save_facts(facts: Facts, folder: Path) -> None:
         for number, one in enumerate(getattr(facts, name)):
             save_evidence(one, folder / room / str(number))
     tensors = {f"prediction.{name}": value for name, value in facts.predictions.items()}
-    named = {"targets": facts.targets, "target_weight": facts.target_weight, "test_labels": facts.test_labels}
+    tensors |= {f"what_if.{name}": value for name, value in facts.what_if.items()}
+    named = {name: getattr(facts, name) for name in ("targets", "target_weight", "weights", "test_labels")}
     tensors |= {name: value for name, value in named.items() if value is not None}
     known: dict[str, Any] = {name: getattr(facts, name) for name in PLAIN}
     known["space"] = {"names": list(facts.space.names), "aliases": dict(facts.space.aliases)}
@@ -57,6 +58,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
         known["curve"], tensors["curve"] = list(facts.curve.labels), facts.curve.right
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
+    known["what_if"] = list(facts.what_if)
     known["evidence"] = {room: len(getattr(facts, name)) for room, name in ROOMS.items()}
     save_tensors(folder / "tensors.safetensors", tensors)
     write_json(folder / "facts.json", plain(known))
@@ -81,9 +83,11 @@ def load_facts(folder: Path) -> Facts:
         gold=gold and Gold(tuple(gold["ids"]), tensors["gold_labels"], space, gold["reserve"], gold["seed"]),
         targets=tensors.get("targets"),
         target_weight=tensors.get("target_weight"),
+        weights=tensors.get("weights"),
         test=None if known["test"] is None else _items("test", known["test"], tensors),
         test_labels=tensors.get("test_labels"),
         predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
+        what_if={name: tensors[f"what_if.{name}"] for name in known.get("what_if", ())},
         texts=None if known.get("texts") is None else Texts(**known["texts"]),
         curve=LearningCurve(known["curve"], tensors["curve"]) if known.get("curve") else None,
         spending=[Spending(**one) for one in known["spending"]],
