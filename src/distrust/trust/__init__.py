@@ -9,13 +9,17 @@ from distrust.trust.artefact import Trust, gold_key, load_trust, save_trust
 from distrust.trust.auto import Auto, Blend
 from distrust.trust.claims import clean_probability, label_likelihood, label_match
 from distrust.trust.confusions import Confusions, DawidSkene
+from distrust.trust.consistency import self_certainty, self_consistency, silence
 from distrust.trust.distribution import certainty, confidence, entropy, margin
 from distrust.trust.ebcc import Ebcc
 from distrust.trust.entropy_weights import entropy_weights
 from distrust.trust.estimators import ESTIMATORS, TrustModel, find
 from distrust.trust.gold import cross_entropy, likelihood
 from distrust.trust.label_weights import ca_mkd_weights, label_loss, label_weights, reciprocal_weights, softmin_weights
+from distrust.trust.stated import p_true, read_confidence, stated_confidence
+from distrust.trust.support import claim_probability, support
 from distrust.trust.table import Estimator, Fitted, Table
+from distrust.trust.text_likelihood import text_likelihood
 from distrust.trust.votes import agreement, self_agreement
 from distrust.trust.voting import Majority, Stacking, WeightedVote
 
@@ -37,6 +41,7 @@ __all__ = [
     "agreement",
     "ca_mkd_weights",
     "certainty",
+    "claim_probability",
     "clean_probability",
     "confidence",
     "cross_entropy",
@@ -51,8 +56,16 @@ __all__ = [
     "likelihood",
     "load_trust",
     "margin",
+    "p_true",
+    "read_confidence",
     "reciprocal_weights",
     "save_trust",
     "self_agreement",
+    "self_certainty",
+    "self_consistency",
+    "silence",
     "softmin_weights",
+    "stated_confidence",
+    "support",
+    "text_likelihood",
 ]
