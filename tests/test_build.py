@@ -131,3 +131,34 @@ def test_what_is_no_student(tmp_path: Path) -> None:
     write_json(tmp_path / "student.json", {"kind": "oracle"})
     with pytest.raises(RunError, match="kind 'oracle'"):
         load_student(tmp_path)
+
+
+def test_teachers_that_know_a_part_of_the_classes_make_the_task_of_all(tmp_path: Path) -> None:
+    """Label sets may overlap and be nested; who does not know a class does not say no to it."""
+    model = models.save_classifier(tmp_path / "model", ("money", "Sports"))
+    teachers = [
+        {"kind": "recorded", "name": "past", "column": "teacher", "knows": ["weather", "money"]},
+        {"kind": "classifier", "name": "local", "model": str(model), "labels": {"Sports": "sport"}},
+        {**LLM, "few_shot": 0, "knows": ["money"]},
+    ]
+    with opened(recipe(tmp_path, teachers=teachers, gold=None)) as (run, task):
+        assert task.space.names == ("weather", "money", "sport")
+        assert [one.space.known_in(task.space).tolist() for one in run.teachers] == [
+            [True, True, False],
+            [False, True, True],
+            [False, True, False],
+        ]
+        said = run.ask(run.teachers[0], run.pool)
+        assert said.space.names == ("weather", "money") and said.notes["outside the label space"] > 0
+    twice = {"teachers": teachers[:1], "labels": [*CLASSES, "Sports"], "output_dir": str(tmp_path / "b")}
+    with opened(recipe(tmp_path, **twice)) as (run, _):
+        assert any("'sport' and 'Sports'" in said for said in run.warnings)
+
+
+def test_a_teacher_that_knows_what_no_class_is_is_refused(tmp_path: Path) -> None:
+    odd = {"kind": "recorded", "name": "past", "column": "teacher", "knows": ["wether"]}
+    with (
+        pytest.raises(RecipeError, match="past knows 'wether', no class of the task; did you mean 'weather'"),
+        opened(recipe(tmp_path, teachers=[odd], labels=CLASSES)),
+    ):
+        pass

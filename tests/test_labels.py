@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust.errors import DataError
-from distrust.labels import ABSTAIN, Candidates, LabelSpace
+from distrust.labels import ABSTAIN, Candidates, LabelSpace, doubt, lookalikes
 
 NAMES = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=6, unique=True)
 
@@ -110,3 +110,20 @@ def test_a_candidate_listed_twice_is_refused() -> None:
 
 def test_positions_are_long_so_that_they_can_index() -> None:
     assert LabelSpace(("a",)).positions_in(LabelSpace(("b",))).dtype == torch.long
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["credit card", "credit_card", "loan"], [("credit card", "credit_card")]),
+        (["Loan", "loans", "LOAN"], [("Loan", "loans"), ("Loan", "LOAN")]),
+        (["category", "categories", "café", "cafe"], [("category", "categories"), ("café", "cafe")]),
+        (["bus", "bu", "news", "us", "u", "gas", "class", "clas"], []),
+        (["+", "-", "1", "-1 x"], []),
+        (["a", "b"], []),
+    ],
+)
+def test_names_that_look_like_one_class_are_named(names: list[str], pairs: list[tuple[str, str]]) -> None:
+    assert lookalikes(names) == pairs
+    said = doubt(names)
+    assert bool(said) == bool(pairs) and all(repr(name) in said[0] for pair in pairs for name in pair)

@@ -56,7 +56,7 @@ def buy(given: Recipe, calls: int) -> EndpointTeacher:
     task, options = load_task(given), given.teachers[0]
     assert isinstance(options, Endpoint)
     with Ledger(Path(given.output_dir) / LEDGER) as ledger:
-        teacher = EndpointTeacher(options, task.space, ledger, Budget(calls=calls), few_shot(task, options.few_shot))
+        teacher = EndpointTeacher(options, task.space, ledger, Budget(calls=calls), few_shot(task, options))
         teacher.buy(task.pool)
         return teacher
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from distrust.errors import RunError
+from distrust.errors import RecipeError, RunError, nearest
 from distrust.files import read_json, write_atomically, write_json
-from distrust.labels import LabelSpace
+from distrust.labels import LabelSpace, doubt
 from distrust.processes import rank, wait
 from distrust.recipe import (
     Classifier,
@@ -24,6 +24,7 @@ from distrust.recipe import (
     Recipe,
     Recorded,
     StudentRecipe,
+    TeacherRecipe,
     TransformerStudent,
 )
 from distrust.run import Run
@@ -77,15 +78,29 @@ def opened(
                 write_json(folder / "task.json", task.identity)
                 resolved = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
                 write_atomically(folder / "recipe.yaml", resolved)
-            for sentence in task.warnings:
+            for sentence in (*task.warnings, *doubt(task.space.names)):
                 run.warn(sentence)
             yield run, task
 
 
 def read_task(recipe: Recipe) -> Task:
-    """The recipe's data. Its classifiers name the classes where the recipe does not: only then are they loaded for it."""
-    classifiers = [one for one in recipe.teachers if isinstance(one, Classifier)]
-    return load_task(recipe, [_classifier(one, None).space for one in classifiers] if recipe.labels is None else [])
+    """The recipe's data. Teachers name the classes where the recipe does not: only then are classifiers loaded for it."""
+    return load_task(recipe, [space for one in recipe.teachers if (space := _own(one))] if recipe.labels is None else [])
+
+
+def _own(options: TeacherRecipe) -> LabelSpace | None:
+    """The classes that a teacher is known to know before anybody asks it."""
+    if isinstance(options, Classifier):
+        return _classifier(options, None).space
+    return None if options.knows is None else LabelSpace(tuple(options.knows))
+
+
+def known(options: Recorded | Endpoint, task: LabelSpace) -> LabelSpace:
+    """The classes that a teacher answers with. Raises RecipeError for one that the task lacks."""
+    for name in options.knows or ():
+        if task.find(name) < 0:
+            raise RecipeError(f"{options.name} knows {name!r}, no class of the task; {nearest(name, task.names)}.")
+    return task if options.knows is None else LabelSpace(tuple(options.knows))
 
 
 @contextmanager
@@ -105,7 +120,7 @@ def ledger(recipe: Recipe, folder: Path) -> Iterator[Ledger | None]:
 
 
 def build_teacher(
-    options: Recorded | Classifier | Endpoint,
+    options: TeacherRecipe,
     task: Task,
     book: Ledger | None,
     recipe: Recipe,
@@ -115,21 +130,24 @@ def build_teacher(
     if isinstance(options, Recorded):
         from distrust.teachers.recorded import RecordedTeacher
 
-        return RecordedTeacher(options, task.space, task.pool, task.answers)
+        return RecordedTeacher(options, known(options, task.space), task.pool, task.answers)
     if isinstance(options, Classifier):
         return _classifier(options, task.space)
     from distrust.teachers.endpoint import EndpointTeacher
 
     assert book is not None, "an endpoint teacher is built beside an open ledger"
-    return EndpointTeacher(options, task.space, book, recipe.budget, few_shot(task, options.few_shot), asked, task.answers)
+    return EndpointTeacher(
+        options, known(options, task.space), book, recipe.budget, few_shot(task, options), asked, task.answers
+    )
 
 
-def few_shot(task: Task, count: int) -> list[tuple[str, str]]:
-    """Text and label of the gold items that prompts may quote, `count` of them."""
-    part = task.gold.part("prompt")
-    rows = task.gold_items.rows(part.ids[:count])
-    names = [task.space.names[int(label)] for label in part.labels[:count]]
-    return [(task.gold_items.text(row), name) for row, name in zip(rows, names, strict=True)]
+def few_shot(task: Task, options: Endpoint) -> list[tuple[str, str]]:
+    """Text and label of the gold items that a teacher's prompts quote: of the classes it knows."""
+    part, space = task.gold.part("prompt"), known(options, task.space)
+    rows = task.gold_items.rows(part.ids[: options.few_shot])
+    names = [task.space.names[int(label)] for label in part.labels[: options.few_shot]]
+    quoted = [(task.gold_items.text(row), name) for row, name in zip(rows, names, strict=True)]
+    return [(text, name) for text, name in quoted if space.find(name) >= 0]
 
 
 def student_maker(options: StudentRecipe, space: LabelSpace, task: Task) -> Callable[[int], Student]:

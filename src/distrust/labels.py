@@ -6,8 +6,10 @@ is not this class". Knows nothing of teachers, items or files.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -148,5 +150,41 @@ class Candidates:
         return Candidates(tuple(self.answers[row] for row in rows), width=len(self))
 
 
+def lookalikes(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of names that may mean one class: alike but for case, blanks, punctuation, accents or a plural's ending."""
+    bare: dict[str, str] = {}
+    found = []
+    for name in names:
+        first = bare.setdefault(_bare(name), name)
+        if first != name:
+            found.append((first, name))
+    return found
+
+
+def doubt(names: Sequence[str]) -> list[str]:
+    """A sentence on names that may mean one class, or none where no two do."""
+    pairs = lookalikes(names)
+    if not pairs:
+        return []
+    named = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:5]) + (", ..." if len(pairs) > 5 else "")
+    return [
+        f"These are different classes here, and look like one: {named}. Where they are one, map one name to the other "
+        "under `labels` of the teacher that uses it."
+    ]
+
+
 def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+def _bare(text: str) -> str:
+    """What is left of a name without case, blanks, punctuation, accents and plural endings; a sign alone stays itself."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(one))
+    words = ["".join(one for one in word if one.isalnum()) for word in re.split(r"[\s_\-/]+", plain)]
+    return "".join(_singular(word) for word in words) or text
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distrust.budget import NOTHING, Charge, Sum, money, refuse_unkeepable
-from distrust.build import LEDGER, few_shot, read_task
+from distrust.build import LEDGER, few_shot, known, read_task
 from distrust.data import Items
 from distrust.ledger import Ledger
 from distrust.recipe import Endpoint, Recipe
@@ -99,7 +99,7 @@ class _Tally:
 
 def _endpoint(teacher: Endpoint, recipe: Recipe, task: Task, outside: Items, ledger: Ledger | None, total: Sum) -> Planned:
     refuse_unkeepable(teacher.name, teacher.price, teacher.max_tokens, teacher.budget, recipe.budget)
-    prompt = Prompt(teacher, task.space, few_shot(task, teacher.few_shot))
+    prompt = Prompt(teacher, known(teacher, task.space), few_shot(task, teacher))
     setting = "" if ledger is None else ledger.setting(teacher.name, prompt.setting()).fingerprint
     length = _answer_tokens(teacher, prompt, ledger)
     expected, worst, answers, calls = _Tally(), _Tally(), 0, [0, 0]

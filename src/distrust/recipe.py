@@ -91,6 +91,9 @@ class Recorded(Strict):
     confidence: str | None = Field(None, description="column of the teacher's stated confidence in its answer")
     rationale: str | None = Field(None, description="column of the teacher's explanation, kept as its raw text")
     labels: dict[str, str] = Field(default_factory=dict, description="its spelling of a label: the task's label")
+    knows: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="the classes it can answer with, where it does not know all of the task's; default: all"
+    )
     price: Price = Price()
 
 
@@ -161,6 +164,9 @@ class Endpoint(Strict):
     honours_n: bool = Field(False, description="one request for all samples; only for servers known to honour `n`")
     parse: Parse = Parse()
     labels: dict[str, str] = Field(default_factory=dict, description="other spellings of a label: the task's label")
+    knows: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="the classes it can answer with, where it does not know all of the task's; default: all"
+    )
     concurrency: int = Field(16, gt=0, description="requests in flight")
     requests_per_minute: float | None = Field(None, gt=0, description="rate limit; default: none")
     timeout: float = Field(60, gt=0, description="seconds for one request")
@@ -176,7 +182,10 @@ class Endpoint(Strict):
 
 
 # keys of a teacher that mean something only where there are classes
-OF_CLASSES = {"recorded": ("labels", "rationale"), "endpoint": ("labels", "parse", "structured", "logprobs", "few_shot")}
+OF_CLASSES = {
+    "recorded": ("labels", "knows", "rationale"),
+    "endpoint": ("labels", "knows", "parse", "structured", "logprobs", "few_shot"),
+}
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
 
 
@@ -300,7 +309,7 @@ class Recipe(Strict):
     """A whole recipe."""
 
     data: Data
-    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and local classifiers")
+    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and of what teachers know")
     task: Literal["classification", "generation"] = Field(
         "classification", description="`generation`: answers are open texts, and the student is of `kind: causal`"
     )

@@ -94,7 +94,7 @@ def unquoted(asked: Deferral, items: Items) -> list[int]:
     options = _choose(recipe.teachers, asked)
     if not isinstance(options, Endpoint) or not options.few_shot:
         return list(range(len(items)))
-    quoted = {text for text, _ in few_shot(read_task(recipe), options.few_shot)}
+    quoted = {text for text, _ in few_shot(read_task(recipe), options)}
     rows = [row for row in range(len(items)) if items.text(row) not in quoted]
     if not rows:
         raise DataError(f"The prompt of {options.name} quotes every one of these items, so none is left to judge by.")
