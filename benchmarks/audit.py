@@ -26,7 +26,7 @@ from benchmarks.harness import Result
 from distrust.data import Items, load_items
 from distrust.evaluate import Interval
 from distrust.labels import LabelSpace
-from distrust.noise import Noise, audit_run, estimate, next_to_label, out_of_fold
+from distrust.noise import Noise, audit_run, estimate, next_to_label, numbers_of, out_of_fold
 from distrust.workshop import instance_dependent, pairwise, symmetric
 
 GOLD, MORE, DRAWS, ITEMS = 50, 25, 3, 3000
@@ -47,6 +47,7 @@ class World:
     claims: Tensor  # (N,) long
     truth: Tensor  # (N,) long
     chances: Tensor  # (N, C)
+    texts: Tensor  # (N,) long, equal where items are copies of one text
 
     @property
     def wrong(self) -> Tensor:
@@ -106,11 +107,12 @@ def _worlds(name: str, seed: int, found: dict[str, Measured]) -> Iterator[World]
     space = LabelSpace(tuple(sorted({*items.columns[label], *said})))
     truth = torch.tensor([space.index(one) for one in items.columns[label]])
     items = Items(items.ids, items.inputs)
+    texts = numbers_of(items)
     with tempfile.TemporaryDirectory() as folder, closing(audit_run(Path(folder), space, items, seed)) as work:
         if name == "r52":
             started = process_time()
             claims = torch.tensor([space.index(one) for one in said])
-            yield World(name, claims, truth, out_of_fold(work, items, claims))
+            yield World(name, claims, truth, out_of_fold(work, items, claims), texts)
             found[name].setdefault("seconds", []).append(process_time() - started)
             return
         clean = out_of_fold(work, items, truth)
@@ -120,7 +122,7 @@ def _worlds(name: str, seed: int, found: dict[str, Measured]) -> Iterator[World]
                 ("pairwise", pairwise(truth, len(space), rate, seed)),
                 ("instance", instance_dependent(truth, len(space), rate, seed, clean)),
             ):
-                yield World(f"{name}.{kind}{rate:.1f}", claims, truth, out_of_fold(work, items, claims))
+                yield World(f"{name}.{kind}{rate:.1f}", claims, truth, out_of_fold(work, items, claims), texts)
 
 
 def _measured(world: World, seed: int, cleanlab: bool) -> Iterator[tuple[str, float]]:
@@ -128,7 +130,7 @@ def _measured(world: World, seed: int, cleanlab: bool) -> Iterator[tuple[str, fl
     everything = torch.ones(len(world.claims), dtype=torch.bool)
     rate = float(world.wrong.double().mean())
     yield "rate", rate
-    alone = estimate(world.chances, world.claims)
+    alone = estimate(world.chances, world.claims, texts=world.texts)
     yield "auprc.without_gold", _auprc(world, alone.wrong, everything)
     yield "rate.without_gold", alone.rate.value
     yield "rate_error.without_gold", abs(alone.rate.value - rate)
@@ -138,7 +140,7 @@ def _measured(world: World, seed: int, cleanlab: bool) -> Iterator[tuple[str, fl
     for draw in range(DRAWS):
         order = torch.randperm(len(world.claims), generator=torch.Generator().manual_seed(1000 * seed + draw))
         rows = order[:GOLD]
-        noise = estimate(world.chances, world.claims, rows, world.truth[rows])
+        noise = estimate(world.chances, world.claims, rows, world.truth[rows], world.texts)
         judged = everything.index_fill(0, rows, False)
         yield "auprc.gold50", _auprc(world, noise.wrong, judged)
         yield "rate_error.gold50", abs(noise.rate.value - rate)
@@ -148,10 +150,10 @@ def _measured(world: World, seed: int, cleanlab: bool) -> Iterator[tuple[str, fl
         yield "brier.gold50", float((noise.wrong - world.wrong.double())[judged].square().mean())
         yield "matrix_coverage.gold50", _matrix_coverage(world, noise)
         yield "suggested_right.gold50", float((noise.suggested == world.truth)[judged].double().mean())
-        more = torch.tensor(next_to_label(noise, world.claims, MORE, rows))
+        more = torch.tensor(next_to_label(noise, world.claims, MORE, rows, world.texts))
         for name, chosen in (("chosen", more), ("random", order[GOLD : GOLD + MORE])):
             both = torch.cat([rows, chosen])
-            after = estimate(world.chances, world.claims, both, world.truth[both])
+            after = estimate(world.chances, world.claims, both, world.truth[both], world.texts)
             left = everything.index_fill(0, torch.cat([rows, more, order[GOLD : GOLD + MORE]]), False)
             yield f"auprc.gold75_{name}", _auprc(world, after.wrong, left)
             yield f"suggested_right.gold75_{name}", float((after.suggested == world.truth)[left].double().mean())

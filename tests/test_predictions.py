@@ -58,6 +58,22 @@ def test_every_kind_of_file_reads_back(tmp_path: Path, name: str) -> None:
     assert [one.name for one in path.parent.iterdir()] == [name]
 
 
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1-cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "-1_0", "-inf"]
+)
+def test_a_spreadsheet_runs_no_cell(tmp_path: Path, cell: str) -> None:
+    write(tmp_path / "p.csv", [{"id": cell, "label": "a"}])
+    assert load_table(str(tmp_path / "p.csv")) == {"id": [f"'{cell}"], "label": ["a"]}
+    write(tmp_path / "p.jsonl", [{"id": cell, "label": "a"}])
+    assert load_table(str(tmp_path / "p.jsonl"))["id"] == [cell], "no spreadsheet opens these"
+
+
+@pytest.mark.parametrize("cell", ["-1", "+2.50", "-1e-05", "a=1", "", "'quoted'", -3, None])
+def test_numbers_and_plain_texts_stay_as_they_are(tmp_path: Path, cell: object) -> None:
+    write(tmp_path / "p.csv", [{"id": cell, "label": "a"}])
+    assert load_table(str(tmp_path / "p.csv"))["id"] == ["" if cell is None else str(cell)]
+
+
 def test_other_kinds_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"did you mean '\.jsonl'\? legal are \.jsonl, \.csv, \.parquet"):
         check_kind(tmp_path / "p.json")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from distrust.labels import Candidates, LabelSpace
 
 TOP = 5  # classes whose probability a row says
 KINDS = (".jsonl", ".csv", ".parquet")
+FORMULA = (*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and the wide forms of the first four
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def rows(ids: Sequence[str], space: LabelSpace, probabilities: Tensor, deferred: Deferred | None) -> list[dict[str, Any]]:
@@ -83,17 +86,22 @@ def write(path: Path, found: Sequence[dict[str, Any]]) -> None:
         {name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for name, value in row.items()}
         for row in found
     ]
-    write_atomically(path, _csv(flat) if kind == ".csv" else _parquet(flat))
+    write_atomically(path, csv_text(flat) if kind == ".csv" else _parquet(flat))
 
 
-def _csv(flat: Sequence[dict[str, Any]]) -> str:
+def csv_text(flat: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV. What a spreadsheet would take for a formula is written behind an apostrophe; plain numbers are not."""
     import csv
 
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    text = io.StringIO(newline="")  # every text quoted: the writer would leave a lone carriage return bare
+    table = csv.DictWriter(text, list(flat[0]), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     table.writeheader()
-    table.writerows(flat)
+    table.writerows({name: _no_formula(value) for name, value in row.items()} for row in flat)
     return text.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
 
 
 def _parquet(flat: list[dict[str, Any]]) -> bytes:

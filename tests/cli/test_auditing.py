@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 from tests.cli.world import Call, news, write
@@ -14,6 +15,7 @@ def test_an_audit_finds_wrong_labels_and_says_so(distrust: Call, tmp_path: Path)
     data, folder = write(tmp_path / "n.csv", rows), tmp_path / "audit"
     code, out, err = distrust("audit", data, "--out", folder, "--next", 7)
     assert code == 0 and "--labels gpt_label --gold-column label" in err
+    assert re.search(r"more likely wrong than right, of those without gold +\d+ of 250", out)
     assert "wrong (with 50 gold labels, 95 % interval)" in out and "Label these next" in out
     found = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
     truth = {row["id"]: row["label"] for row in news(300)}
@@ -41,6 +43,19 @@ def test_without_gold_it_says_what_it_cannot_see(distrust: Call, tmp_path: Path)
     assert "Mistakes that are always made alike" in (tmp_path / "a" / "audit.html").read_text(encoding="utf-8")
 
 
+def test_no_formula_gets_into_the_table(distrust: Call, tmp_path: Path) -> None:
+    rows = [
+        {"text": f"@SUM(1) {row['text']}", "said": "=cmd|x" if row["gpt_label"] == "alpha" else "-1"} for row in news(60)
+    ]
+    code, out, _ = distrust(
+        "audit", write(tmp_path / "n.csv", rows), "--labels", "said", "--text", "text", "--out", tmp_path / "a"
+    )
+    listed = list(csv.DictReader((tmp_path / "a" / "audit.csv").read_text(encoding="utf-8").splitlines()))
+    assert code == 0 and {one["claimed"] for one in listed} == {"'=cmd|x", "-1"} and "=cmd|x" in out
+    assert all(one["text"].startswith("'@SUM(1)") for one in listed)
+    assert set(json.loads((tmp_path / "a" / "audit.json").read_text(encoding="utf-8"))["classes"]) == {"=cmd|x", "-1"}
+
+
 def test_texts_that_tell_nothing_are_said_to(distrust: Call, tmp_path: Path) -> None:
     rows = [{"text": f"text number {n}", "said": "a" if n % 3 else "b"} for n in range(60)]
     code, _, err = distrust("audit", write(tmp_path / "n.csv", rows), "--labels", "said", "--out", tmp_path / "a")
@@ -64,7 +79,8 @@ def test_mistakes_end_in_a_sentence(distrust: Call, tmp_path: Path) -> None:
     for words, said in (
         (("--labels", "gpt_lable"), "did you mean 'gpt_label'?"),
         (("--gold", tmp_path / "none.csv"), "There is no file"),
-        (("--out", data), "choose another output_dir"),
+        (("--out", data), "n.csv cannot be written: File exists; choose another --out."),
+        (("--out", data / "deeper"), "cannot be written: Not a directory; choose another --out."),
     ):
         code, _, err = distrust("audit", data, "--out", tmp_path / "a", *words)
         assert code == 2 and said in err and "Traceback" not in err, err

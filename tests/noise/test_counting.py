@@ -9,8 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distrust.noise.counting import FLOOR, STEPS, STRENGTH, confident_counts, explain, with_gold, without_gold
+from distrust.noise.counting import FLOOR, STEPS, STRENGTH, confident_counts, contradicted, explain, with_gold, without_gold
 from tests.noise.worlds import noisy
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40))
+def test_contradictions_as_counted_by_text(said: list[tuple[int, int]]) -> None:
+    by_text: dict[int, list[int]] = {}
+    for text, claim in said:
+        by_text.setdefault(text, []).append(claim)
+    least = sum(len(one) - max(map(one.count, one)) for one in by_text.values())
+    texts, claims = torch.tensor(said).T
+    assert contradicted(texts * 7 - 3, claims) == least
 
 
 def test_confident_counts_by_hand() -> None:

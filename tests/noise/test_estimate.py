@@ -125,6 +125,42 @@ def test_nothing_that_was_given_is_changed_and_the_order_of_items_is_nothing() -
     assert again.rate.value == pytest.approx(found.rate.value) and torch.allclose(again.matrix, found.matrix)
 
 
+def test_copies_of_a_text_are_no_more_gold_than_the_text() -> None:
+    """Whoever labels 25 texts of five copies each has 25 gold labels, and the interval knows."""
+    world = noisy("symmetric", 0.4, items=400)
+    chances, claims, texts = world.chances.repeat(5, 1), world.claims.repeat(5), torch.arange(400).repeat(5)
+    held: dict[str, list[bool]] = {"told": [], "not told": []}
+    for seed in range(25):
+        rows, labels = gold(world, 25, seed)
+        copies = torch.cat([rows + 400 * turn for turn in range(5)])
+        for name, same in (("told", texts), ("not told", None)):
+            rate = estimate(chances, claims, copies, labels.repeat(5), same).rate
+            held[name].append(rate.low <= world.rate <= rate.high)
+        once = estimate(world.chances, world.claims, rows, labels).rate
+        told = estimate(chances, claims, copies, labels.repeat(5), texts).rate
+        assert told.value == pytest.approx(once.value, abs=0.03) and told.high - told.low > 0.9 * (once.high - once.low)
+    assert mean(held["told"]) >= 0.9 > mean(held["not told"])
+
+
+def test_without_copies_the_numbers_of_texts_are_nothing() -> None:
+    world = noisy("symmetric", 0.4, items=300)
+    rows, labels = gold(world, 30, 0)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(1))
+    plain, numbered = (estimate(world.chances, world.claims, rows, labels, texts) for texts in (None, order))
+    assert plain.rate == numbered.rate and torch.equal(plain.wrong, numbered.wrong) and torch.equal(plain.low, numbered.low)
+
+
+@pytest.mark.parametrize("looked", [0, 8])
+def test_no_rate_is_below_what_copies_contradict(looked: int) -> None:
+    """Each of ten texts stands there twice as two classes: ten claims are wrong, whatever a student or lucky gold says."""
+    claims, texts = torch.tensor([0] * 10 + [1] * 10 + [2] * 20), torch.tensor([*range(10), *range(10), *range(10, 30)])
+    chances = 0.001 + torch.nn.functional.one_hot(claims, 3).double()  # it believes every claim
+    rows = 20 + torch.arange(looked)
+    found = {name: estimate(chances, claims, rows, claims[rows], same).rate for name, same in (("no", None), ("yes", texts))}
+    assert found["no"].value < 0.25 and found["no"].low < 0.25
+    assert found["yes"].low == found["yes"].value == 0.25 and found["yes"].high == max(found["no"].high, 0.25)
+
+
 def test_what_is_refused() -> None:
     world = noisy("symmetric", 0.4, items=20)
     rows = torch.tensor([1, 2])
@@ -140,3 +176,5 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(DataError, match=said):
             estimate(chances, claims, gold_rows, labels)
+    with pytest.raises(DataError, match="19 numbers of texts for 20 items"):
+        estimate(world.chances, world.claims, texts=torch.arange(19))

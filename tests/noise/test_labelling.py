@@ -41,3 +41,12 @@ def test_known_items_are_not_asked_for_and_there_may_be_too_few() -> None:
     noise = estimate(world.chances, world.claims, rows, labels)
     assert sorted(next_to_label(noise, world.claims, 99, rows)) == sorted(set(range(30)) - set(rows.tolist()))
     assert next_to_label(noise, world.claims, 0) == []
+
+
+def test_a_text_is_labelled_once() -> None:
+    world = noisy("symmetric", 0.3, items=30)
+    rows, labels = gold(world, 5, 0)
+    noise = estimate(world.chances, world.claims, rows, labels)
+    texts = torch.arange(30) % 12
+    found = next_to_label(noise, world.claims, 99, rows, texts)
+    assert sorted(texts[found].tolist()) == sorted(set(range(12)) - set(texts[rows].tolist()))

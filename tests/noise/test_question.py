@@ -56,10 +56,38 @@ def test_rare_classes_and_texts_that_contradict_themselves_are_said(tmp_path: Pa
     rows = [{"text": f"t {n % 18}", "said": "c" if n == 2 else ["a", "b"][n >= 18]} for n in range(24)]
     notes = " ".join(read(Asked(table(tmp_path, rows), labels="said", text="text")).notes)
     assert "1 classes are claimed fewer than 5 times, too rarely to be learned: c." in notes
-    assert "6 texts stand there more than once with different claims" in notes
+    assert "Copies of a text are claimed to be different classes: 6 of these claims are wrong at least." in notes
+
+
+def test_copies_share_a_number_unless_the_text_decides_nothing(tmp_path: Path) -> None:
+    """Empty texts, and those that gold labels in two ways, are not held against claims."""
+    texts = [*(f"text {n}" for n in range(12)), "text 0", "text 1", " ", "", "text 1"]
+    rows = [{"key": str(n), "text": text, "said": ["a", "b"][n % 2], "gold": ""} for n, text in enumerate(texts)]
+    rows[1]["gold"], rows[13]["gold"], rows[12]["gold"] = "a", "b", "a"
+    found = read(Asked(table(tmp_path, rows), labels="said", text="text", id="key", gold_column="gold"))
+    numbers = found.texts.tolist()
+    assert numbers[0] == numbers[12] and [numbers.count(numbers[row]) for row in (0, 1, 13, 14, 15, 16)] == [
+        2,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert "2 texts are empty; nothing can be seen of their claims." in found.notes
+    assert "Gold gives 1 texts more than one label; it should be looked at again before it is believed." in found.notes
+
+
+def test_classes_that_are_nearly_the_same_are_said(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "said": ["Spam", "ham", "spam "][n % 3]} for n in range(20)]
+    found = read(Asked(table(tmp_path, rows), labels="said", text="text"))
+    assert found.notes == ["Classes that differ in case or blanks alone are counted apart: 'Spam' and 'spam'."]
 
 
 GOOD = [{"text": f"text {n}", "said": ["a", "b"][n % 2], "gold": ""} for n in range(20)]
+
+
+UNIQUE = "'said' says 16 different things of 20 items, so these are no classes; name the column of the claims with --labels."
 
 
 @pytest.mark.parametrize(
@@ -71,6 +99,12 @@ GOOD = [{"text": f"text {n}", "said": ["a", "b"][n % 2], "gold": ""} for n in ra
         (GOOD, {"labels": "said", "gold_column": "said"}, "both the claims and the gold"),
         (GOOD, {"labels": "said", "gold": "none.csv"}, "There is no file none.csv"),
         (GOOD[:9], {"labels": "said"}, "has 9 claims in 'said'; an audit needs 10 at least"),
+        (
+            [row | {"text": f"text {n % 9}"} for n, row in enumerate(GOOD)],
+            {"labels": "said"},
+            "has 20 claims in 'said', on 9 texts; an audit needs 10 at least",
+        ),
+        ([row | {"said": f"id{n // 2 * 2 if n < 9 else n}"} for n, row in enumerate(GOOD)], {"labels": "said"}, UNIQUE),
         ([row | {"said": "a"} for row in GOOD], {"labels": "said"}, "says 'a' of every item; an audit needs two classes"),
         ([row | {"said": ""} for row in GOOD], {"labels": "said"}, "every row of it is blank"),
         ([row | {"said": ["a", "b"]} for row in GOOD], {"labels": "said"}, "holds lists"),

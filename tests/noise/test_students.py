@@ -35,6 +35,21 @@ def test_nobody_is_asked_about_what_it_was_told(tmp_path: Path) -> None:
     assert torch.allclose(chances.sum(-1), torch.ones(120), atol=1e-5)
 
 
+def test_nobody_is_asked_about_a_copy_of_what_it_was_told(tmp_path: Path) -> None:
+    """Each text stands there three times: told of one copy, a student would know the others."""
+    rng = random.Random(0)
+    items = Items(
+        tuple(f"i{row}" for row in range(120)), tuple(f"word{row % 40} word{row % 40} common" for row in range(120))
+    )
+    claims = torch.tensor([rng.randrange(3) for _ in range(40)]).repeat(3)
+    with closing(audit_run(tmp_path, SPACE, items)) as run:
+        chances = out_of_fold(run, items, claims)
+        assert torch.equal(chances[:40], chances[40:80]) and torch.equal(chances[:40], chances[80:])
+        assert float((chances.argmax(-1) == claims).double().mean()) < 0.5
+        with pytest.raises(DataError, match="9 different texts for 5 folds"):
+            out_of_fold(run, items.select([row for row in range(120) if row % 40 < 9]), claims[:27])
+
+
 def test_the_same_again_trains_nothing_and_says_the_same(tmp_path: Path) -> None:
     items, claims = texts(120)
     said = []
@@ -53,7 +68,7 @@ def test_the_same_again_trains_nothing_and_says_the_same(tmp_path: Path) -> None
 def test_too_few_items_are_refused(tmp_path: Path) -> None:
     items, claims = texts(9)
     with closing(audit_run(tmp_path, SPACE, items)) as run:
-        with pytest.raises(DataError, match="9 items for 5 folds; an audit needs two items a fold"):
+        with pytest.raises(DataError, match="9 different texts for 5 folds; an audit needs two a fold"):
             out_of_fold(run, items, claims)
         with pytest.raises(DataError, match="and two folds"):
             out_of_fold(run, items, claims, folds=1)

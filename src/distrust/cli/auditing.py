@@ -44,18 +44,22 @@ def audit(
     import torch
 
     from distrust.cli.progress import Progress
+    from distrust.errors import RunError
     from distrust.noise import audit_run, estimate, next_to_label, out_of_fold
     from distrust.noise.question import Asked, read
     from distrust.report.audit import findings, write
 
     question = read(Asked(data, labels, text, text_pair, id, split, gold, gold_column))
     torch.set_num_threads(1)  # so small a student gains nothing from a second one, and one thread repeats bit for bit
-    with Progress() as progress, closing(audit_run(out, question.space, question.items, seed, progress.fitting)) as run:
-        chances = out_of_fold(run, question.items, question.claims)
-    noise = estimate(chances, question.claims, question.gold_rows, question.gold_labels)
-    following = next_to_label(noise, question.claims, label_next, question.gold_rows)
-    found = findings(question, noise, chances, following)
-    paths = write(out, question, noise, found)
+    try:
+        with Progress() as progress, closing(audit_run(out, question.space, question.items, seed, progress.fitting)) as run:
+            chances = out_of_fold(run, question.items, question.claims)
+        noise = estimate(chances, question.claims, question.gold_rows, question.gold_labels, question.texts)
+        following = next_to_label(noise, question.claims, label_next, question.gold_rows, question.texts)
+        found = findings(question, noise, chances, following)
+        paths = write(out, question, noise, found)
+    except RunError as error:  # its folder has another name here
+        raise RunError(str(error).replace("another output_dir", "another --out")) from error
     _show(question, found)
     from distrust.secrets import show
 
@@ -73,7 +77,10 @@ def _show(question: Question, found: dict[str, Any]) -> None:
     with_gold = f"with {found['gold']} gold labels, 95 % interval" if found["gold"] else "as far as a student can see"
     rows = [
         (f"wrong ({with_gold})", f"{_percent(rate['value'])} [{_percent(rate['low'])}, {_percent(rate['high'])}]"),
-        ("more likely wrong than right", f"{found['suspects']} of {found['items']}"),
+        (
+            "more likely wrong than right" + (", of those without gold" if found["gold"] else ""),
+            f"{found['suspects']} of {found['unchecked']}",
+        ),
     ]
     table(f"{question.column}: {found['items']} claims, {len(found['classes'])} classes", ("", ""), rows, header=False)
     mistakes = [one for one in found["matrix"] if one["claimed"] != one["true"]]

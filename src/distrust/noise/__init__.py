@@ -8,6 +8,6 @@ Without gold, what is systematic stays unseen: a student learns a mistake that i
 
 from distrust.noise.estimate import Noise, estimate
 from distrust.noise.labelling import next_to_label
-from distrust.noise.students import audit_run, out_of_fold
+from distrust.noise.students import audit_run, numbers_of, out_of_fold
 
-__all__ = ["Noise", "audit_run", "estimate", "next_to_label", "out_of_fold"]
+__all__ = ["Noise", "audit_run", "estimate", "next_to_label", "numbers_of", "out_of_fold"]

@@ -6,6 +6,7 @@ Knows nothing of intervals or of where the student came from.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,14 @@ class Truths:
 
     share: Tensor  # (C, C), rows sum to one
     weight: Tensor  # (C,) gold labels that each row is worth: those there are, and the student's word
+
+
+def contradicted(texts: Tensor, claims: Tensor) -> int:
+    """How many claims (N,) must be wrong, since copies of a text, equal in `texts` (N,), cannot be of several classes."""
+    most: dict[int, int] = {}
+    for (text, _), times in Counter(zip(texts.tolist(), claims.tolist(), strict=True)).items():
+        most[text] = max(times, most.get(text, 0))
+    return len(claims) - sum(most.values())
 
 
 def confident_counts(probabilities: Tensor, claims: Tensor) -> Tensor:

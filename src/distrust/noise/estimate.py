@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distrust.errors import DataError
 from distrust.evaluate.scores import Interval, check_labels, wilson
-from distrust.noise.counting import FLOOR, Truths, explain, with_gold, without_gold
+from distrust.noise.counting import FLOOR, Truths, contradicted, explain, with_gold, without_gold
 
 FOLDS = 5  # of gold, for cross-fitting
 FEW = 5  # with fewer wrong, or fewer right, gold items than this the student's help is not weighed
@@ -45,14 +45,19 @@ class Noise:
 
 
 def estimate(
-    probabilities: Tensor, claims: Tensor, gold_rows: Tensor | None = None, gold_labels: Tensor | None = None
+    probabilities: Tensor,
+    claims: Tensor,
+    gold_rows: Tensor | None = None,
+    gold_labels: Tensor | None = None,
+    texts: Tensor | None = None,
 ) -> Noise:
     """How noisy are these claims?
 
     Args:
-        probabilities: (N, C) of students that were told the claims of *other* items (`out_of_fold`).
+        probabilities: (N, C) of students that were told the claims of *other* texts (`out_of_fold`).
         claims: (N,) long, no abstention among them.
         gold_rows, gold_labels: (n,) long, which items a person has labelled, drawn at random, and as what.
+        texts: (N,) long, equal where items are copies of one text; None: no two are.
 
     Returns:
         With gold drawn at random, `rate` holds whatever the student is worth: the gold items' share of wrong claims,
@@ -61,11 +66,17 @@ def estimate(
         gold labels, at most three times those there are. P(wrong) is calibrated on cross-fitted gold (Platt 1999).
         Without gold, `rate` is the mean P(wrong); its range goes from what the student surely contradicts to all that it
         contradicts. Mistakes that a student can learn are in neither.
+        Copies of a text are no more gold than the text (Kish's effective number, 1965; errors summed by text), and where
+        they are claimed to be several classes, no rate is below the share that must be wrong.
 
     Raises:
         DataError: fewer than two items or classes, shapes that do not fit, a class outside the C, a gold row twice.
     """
     rows, labels = _checked(probabilities, claims, gold_rows, gold_labels)
+    texts = torch.arange(len(claims)) if texts is None else texts
+    if texts.shape != claims.shape:
+        raise DataError(f"There are {len(texts)} numbers of texts for {len(claims)} items; each item has one.")
+    least = contradicted(texts, claims) / len(claims)
     chance = probabilities.detach().double().clamp(min=FLOOR)
     chance = chance / chance.sum(-1, keepdim=True)
     counts, truth = without_gold(chance, claims)
@@ -73,56 +84,66 @@ def estimate(
     if not len(rows):
         wrong = _wrong(truth, claims)
         truths = Truths(with_gold(counts, torch.zeros_like(counts)).share, torch.full_like(counts[0], UNCHECKED))
-        return Noise(_range(wrong, chance, claims), wrong, truth, *_intervals(truths), claimed, 0)
-    held, means = _crossfitted(chance, claims, counts, rows, labels)
+        rate = _at_least(_range(wrong, chance, claims), least)
+        return Noise(rate, wrong, truth, *_intervals(truths), claimed, 0)
+    group = _numbered(texts[rows])
+    held, means = _crossfitted(chance, claims, counts, rows, labels, group)
     right = (claims[rows] == labels).double()
-    truths, truth = _judged(chance, claims, counts, rows, labels)
-    truth = _recalibrated(truth, claims, held, 1 - right)
+    truths, truth = _judged(chance, claims, counts, rows, labels, group)
+    truth = _recalibrated(truth, claims, held, 1 - right, _effective(group) / len(rows))
     truth[rows] = torch.nn.functional.one_hot(labels, chance.shape[1]).double()
-    rate = _powered(1 - right, held - means, len(claims))
+    rate = _at_least(_powered(1 - right, held - means, len(claims), group), least)
     return Noise(rate, _wrong(truth, claims), truth, *_intervals(truths), claimed, len(rows))
 
 
-def _judged(chance: Tensor, claims: Tensor, counts: Tensor, rows: Tensor, labels: Tensor) -> tuple[Truths, Tensor]:
-    """The matrix by gold (n,) and what it says of each item, (N, C)."""
+def _judged(
+    chance: Tensor, claims: Tensor, counts: Tensor, rows: Tensor, labels: Tensor, group: Tensor
+) -> tuple[Truths, Tensor]:
+    """The matrix by gold (n,), whose texts are `group` (n,), and what it says of each item, (N, C)."""
     seen = torch.zeros_like(counts)
-    seen.index_put_((claims[rows], labels), torch.ones(len(rows), dtype=counts.dtype), accumulate=True)
+    each = torch.full((len(rows),), _effective(group) / max(len(rows), 1), dtype=counts.dtype)
+    seen.index_put_((claims[rows], labels), each, accumulate=True)
     truths = with_gold(counts, seen)
     return truths, explain(chance, claims, truths.share * counts.sum(-1, keepdim=True))
 
 
-def _crossfitted(chance: Tensor, claims: Tensor, counts: Tensor, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _crossfitted(
+    chance: Tensor, claims: Tensor, counts: Tensor, rows: Tensor, labels: Tensor, group: Tensor
+) -> tuple[Tensor, Tensor]:
     """P(wrong) of each gold item by the other folds' gold (n,), and the pool's mean by the same (n,)."""
-    folds = min(FOLDS, len(rows))
-    fold = torch.arange(len(rows)) % folds
+    folds = min(FOLDS, int(group.max()) + 1)
+    fold = group % folds  # (n,)
     held, means = torch.zeros(len(rows), dtype=torch.double), torch.zeros(len(rows), dtype=torch.double)
     for turn in range(folds):
         out = fold == turn
-        wrong = _wrong(_judged(chance, claims, counts, rows[~out], labels[~out])[1], claims)
+        wrong = _wrong(_judged(chance, claims, counts, rows[~out], labels[~out], group[~out])[1], claims)
         held[out], means[out] = wrong[rows[out]], wrong.mean()
     return held, means
 
 
-def _powered(wrong: Tensor, gap: Tensor, items: int) -> Interval:
-    """Noise rate of `items` claims from gold (n,): wrong or not, and P(wrong) less its mean over the pool."""
-    count = len(wrong)
+def _powered(wrong: Tensor, gap: Tensor, items: int, group: Tensor) -> Interval:
+    """Noise rate of `items` claims from gold (n,): wrong or not, P(wrong) less its mean over the pool, and of which text."""
+    count, texts, gold = len(wrong), int(group.max()) + 1, _effective(group)
     weight, spent = 0.0, 1
     centred = gap - gap.mean()
-    if FEW <= float(wrong.sum()) <= count - FEW and float(centred.square().sum()) > 0:
+    if FEW <= float(wrong.mean()) * gold <= gold - FEW and float(centred.square().sum()) > 0:
         weight, spent = float((centred * wrong).sum() / centred.square().sum()), 2
     corrected = wrong - weight * gap  # (n,)
     value = min(max(float(corrected.mean()), 0.0), 1.0)
     left = max(1 - count / items, 1e-6)  # the pool is finite, and gold is part of it
-    spread = float((corrected - corrected.mean()).square().sum()) / max(count - spent, 1) / count * left
-    effective = value * (1 - value) / spread if spread > 0 else count
-    effective = round(min(max(effective, count), HELP * count, items))
+    errors = (
+        torch.zeros(texts).to(corrected).index_add_(0, group, corrected - corrected.mean())
+    )  # summed over a text's copies
+    spread = float(errors.square().sum()) / max(texts - spent, 1) * texts / count**2 * left
+    effective = value * (1 - value) / spread if spread > 0 else gold
+    effective = max(round(min(max(effective, gold), HELP * gold, items)), 1)
     found = wilson(value * effective, effective)
     assert found is not None  # there is gold
     return found
 
 
-def _recalibrated(truth: Tensor, claims: Tensor, held: Tensor, wrong: Tensor) -> Tensor:
-    """P(true) (N, C) with P(wrong) moved to what cross-fitted gold (n,) bears out, and the rest in proportion."""
+def _recalibrated(truth: Tensor, claims: Tensor, held: Tensor, wrong: Tensor, each: float) -> Tensor:
+    """P(true) (N, C), P(wrong) moved to what cross-fitted gold (n,) of weight `each` bears out, the rest in proportion."""
     from scipy.optimize import minimize
 
     score, target = _log_odds(held).numpy(), wrong.numpy()
@@ -132,8 +153,8 @@ def _recalibrated(truth: Tensor, claims: Tensor, held: Tensor, wrong: Tensor) ->
         line = point[0] + point[1] * score
         prior = (point - np.array([0.0, 1.0])) / spread
         miss = 1 / (1 + np.exp(-line)) - target
-        slope = np.array([miss.sum(), (miss * score).sum()]) + prior / spread
-        return float((np.logaddexp(0, line) - target * line).sum() + (prior**2).sum() / 2), slope
+        slope = each * np.array([miss.sum(), (miss * score).sum()]) + prior / spread
+        return float(each * (np.logaddexp(0, line) - target * line).sum() + (prior**2).sum() / 2), slope
 
     intercept, slope = minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x.tolist()
     before = _wrong(truth, claims)
@@ -148,6 +169,22 @@ def _range(wrong: Tensor, chance: Tensor, claims: Tensor) -> Interval:
     value = float(wrong.mean())
     low, high = float((wrong > SURE).double().mean()), float((chance.argmax(-1) != claims).double().mean())
     return Interval(value, min(low, value), max(high, value))
+
+
+def _at_least(rate: Interval, least: float) -> Interval:
+    """The same where so large a share must be wrong."""
+    return Interval(max(rate.value, least), max(rate.low, least), max(rate.high, least))
+
+
+def _numbered(texts: Tensor) -> Tensor:
+    """Numbers of texts (n,) as 0, 1, ... in the order in which each is first met."""
+    met: dict[int, int] = {}
+    return torch.tensor([met.setdefault(one, len(met)) for one in texts.tolist()], dtype=torch.long)
+
+
+def _effective(group: Tensor) -> float:
+    """Of items (n,) of so many texts, how many independent ones they are worth: Kish's n² / Σ copies²; n without copies."""
+    return len(group) ** 2 / max(float(group.bincount().double().square().sum()), 1.0)
 
 
 def _intervals(truths: Truths) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,7 +13,9 @@ from torch import Tensor
 from distrust.noise.estimate import Noise
 
 
-def next_to_label(noise: Noise, claims: Tensor, count: int, known: Tensor | None = None) -> list[int]:
+def next_to_label(
+    noise: Noise, claims: Tensor, count: int, known: Tensor | None = None, texts: Tensor | None = None
+) -> list[int]:
     """Rows of up to `count` items whose gold label would help most, best first.
 
     Args:
@@ -21,6 +23,7 @@ def next_to_label(noise: Noise, claims: Tensor, count: int, known: Tensor | None
         claims: (N,) long.
         count: how many.
         known: (n,) long rows that gold has labelled already.
+        texts: (N,) long, equal where items are copies of one text, which nobody labels twice; None: no two are.
 
     An item's claimed class is worth the drop that one more gold label is expected to bring to the variance of the number of
     wrong claims of that class: claimed² · p (1 - p) / ((w + 1) (w + 2)), with w what its row of the matrix is worth in gold
@@ -31,11 +34,12 @@ def next_to_label(noise: Noise, claims: Tensor, count: int, known: Tensor | None
     is estimated from them.
     """
     doubt = (noise.wrong - 0.5).abs()
-    if known is not None:
-        doubt = doubt.index_fill(0, known, torch.inf)
+    of = (torch.arange(len(claims)) if texts is None else texts).tolist()
+    met = set() if known is None else {of[row] for row in known.tolist()}
     queues: dict[int, list[int]] = {}
     for row in doubt.argsort(stable=True).tolist():
-        if doubt[row] < torch.inf:
+        if of[row] not in met:
+            met.add(of[row])
             queues.setdefault(int(claims[row]), []).append(row)
     right: list[float] = noise.matrix.diagonal().tolist()
     weight: list[float] = noise.weight.tolist()

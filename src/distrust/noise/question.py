@@ -16,8 +16,8 @@ from distrust.columns import look
 from distrust.data import Items, column, load_items, load_table
 from distrust.errors import DataError, nearest
 from distrust.labels import ABSTAIN, LabelSpace
-
-FOLDS = 5
+from distrust.noise.counting import contradicted
+from distrust.noise.students import FOLDS, numbers_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Question:
     claims: Tensor  # (N,) long
     gold_rows: Tensor  # (n,) long
     gold_labels: Tensor  # (n,) long
+    texts: Tensor  # (N,) long, equal where items are copies of a text that has one true class
     column: str  # of the claims
     notes: list[str] = field(default_factory=list)  # what a person should know of the table
 
@@ -63,18 +64,28 @@ def read(asked: Asked) -> Question:
         notes.append(f"{len(said) - len(kept)} of {len(said)} rows have no claim in {asked.labels!r} and are left out.")
     claimed = sorted({name for name in said if name is not None})
     space = _space(claimed, [name for name in gold if name is not None], asked.labels, notes)
-    if len(kept) < 2 * FOLDS:
-        raise DataError(f"{asked.data} has {len(kept)} claims in {asked.labels!r}; an audit needs {2 * FOLDS} at least.")
     items = items.select(kept)
+    numbers = numbers_of(items)
+    different = int(numbers.max()) + 1
+    if different < 2 * FOLDS:
+        what = f"{len(kept)} claims in {asked.labels!r}" + ("" if different == len(kept) else f", on {different} texts")
+        raise DataError(f"{asked.data} has {what}; an audit needs {2 * FOLDS} at least.")
+    if 2 * len(claimed) > len(kept):
+        raise DataError(
+            f"{asked.labels!r} says {len(claimed)} different things of {len(kept)} items, so these are no classes; name the "
+            "column of the claims with --labels."
+        )
     claims = torch.tensor([space.index(str(said[row])) for row in kept], dtype=torch.long)
     known = [(place, str(gold[row])) for place, row in enumerate(kept) if gold[row] is not None]
-    notes += _oddities(items, space, claims)
+    texts = _decided(items, numbers, [(place, space.index(name)) for place, name in known], notes)
+    notes += _oddities(space, claims, texts)
     return Question(
         items=items,
         space=space,
         claims=claims,
         gold_rows=torch.tensor([place for place, _ in known], dtype=torch.long),
         gold_labels=torch.tensor([space.index(name) for _, name in known], dtype=torch.long),
+        texts=texts,
         column=asked.labels,
         notes=notes,
     )
@@ -170,17 +181,40 @@ def _space(claimed: list[str], gold: list[str], labels: str, notes: list[str]) -
     return both
 
 
-def _oddities(items: Items, space: LabelSpace, claims: Tensor) -> list[str]:
-    """Sentences on classes that are too rare to learn, and on texts that contradict themselves."""
+def _decided(items: Items, numbers: Tensor, gold: Sequence[tuple[int, int]], notes: list[str]) -> Tensor:
+    """Numbers of texts (N,), each item of a text that decides no class a number of its own: an empty one, or one of which
+    gold (item, class) says two things.
+    """
+    own = {row for row in range(len(items)) if not items.text(row).strip()}
+    if own:
+        notes.append(f"{len(own)} texts are empty; nothing can be seen of their claims.")
+    said: dict[int, set[int]] = {}
+    for row, label in gold:
+        said.setdefault(int(numbers[row]), set()).add(label)
+    torn = {number for number, labels in said.items() if len(labels) > 1} - {int(numbers[row]) for row in own}
+    if torn:
+        notes.append(
+            f"Gold gives {len(torn)} texts more than one label; it should be looked at again before it is believed."
+        )
+        own |= {row for row, number in enumerate(numbers.tolist()) if number in torn}
+    rows = torch.tensor(sorted(own), dtype=torch.long)
+    return numbers.index_put((rows,), len(items) + rows)
+
+
+def _oddities(space: LabelSpace, claims: Tensor, texts: Tensor) -> list[str]:
+    """Sentences on classes that are too rare to learn or nearly the same, and on texts that contradict themselves."""
     notes = []
     rare = [space.names[label] for label, times in enumerate(claims.bincount(minlength=len(space))) if 0 < times < FOLDS]
     if rare:
         named = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
         notes.append(f"{len(rare)} classes are claimed fewer than {FOLDS} times, too rarely to be learned: {named}.")
-    said: dict[Any, set[int]] = {}
-    for row, label in enumerate(claims.tolist()):
-        said.setdefault(items.text(row), set()).add(label)
-    torn = sum(len(labels) > 1 for labels in said.values())
-    if torn:
-        notes.append(f"{torn} texts stand there more than once with different claims; all but one of these are wrong.")
+    alike: dict[str, list[str]] = {}
+    for name in space.names:
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    pairs = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    if pairs:
+        notes.append(f"Classes that differ in case or blanks alone are counted apart: {', '.join(pairs[:5])}.")
+    wrong = contradicted(texts, claims)
+    if wrong:
+        notes.append(f"Copies of a text are claimed to be different classes: {wrong} of these claims are wrong at least.")
     return notes

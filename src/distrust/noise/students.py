@@ -41,8 +41,14 @@ def audit_run(folder: Path, space: LabelSpace, items: Items, seed: int = 0, prog
     )
 
 
+def numbers_of(items: Items) -> Tensor:
+    """Which text each item has, as a number from 0 on: (N,) long; copies share one."""
+    met: dict[str, int] = {}
+    return torch.tensor([met.setdefault(items.text(row), len(met)) for row in range(len(items))], dtype=torch.long)
+
+
 def out_of_fold(run: Run, items: Items, claims: Tensor, folds: int = FOLDS) -> Tensor:
-    """Probabilities (N, C) by students that were not told the item's claim.
+    """Probabilities (N, C) by students that were not told the item's claim, nor that of a copy of its text.
 
     Learning stops early, before a student has noise by heart: on the first fold the epochs are doubled as long as its
     held-out claims become more probable (Liu et al. 2020, early learning), and the other folds take as many.
@@ -54,13 +60,16 @@ def out_of_fold(run: Run, items: Items, claims: Tensor, folds: int = FOLDS) -> T
         folds: K.
 
     Raises:
-        DataError: fewer than two folds, or fewer than two items a fold.
+        DataError: fewer than two folds, or fewer than two different texts a fold.
     """
-    if folds < 2 or len(items) < 2 * folds:
-        raise DataError(f"There are {len(items)} items for {folds} folds; an audit needs two items a fold, and two folds.")
-    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(run.seed))
-    fold = torch.empty(len(items), dtype=torch.long)
-    fold[order] = torch.arange(len(items)) % folds
+    texts = numbers_of(items)
+    different = int(texts.max()) + 1 if len(items) else 0
+    if folds < 2 or different < 2 * folds:
+        raise DataError(
+            f"There are {different} different texts for {folds} folds; an audit needs two a fold, and two folds."
+        )
+    order = torch.randperm(different, generator=torch.Generator().manual_seed(run.seed))
+    fold = (torch.empty_like(order).index_put_((order,), torch.arange(different)) % folds)[texts]  # (N,)
     told = from_targets(items, torch.nn.functional.one_hot(claims, len(run.space)).float())
     epochs = _epochs(run, told, fold == 0, claims)
     probabilities = torch.zeros(len(items), len(run.space))

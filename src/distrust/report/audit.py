@@ -5,8 +5,6 @@ Knows a question, its noise and the rows to label next. Knows nothing of how the
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from torch import Tensor
 from distrust.files import write_atomically, write_json
 from distrust.noise.estimate import Noise
 from distrust.noise.question import Question
+from distrust.predictions import csv_text
 from distrust.report.page import environment
 from distrust.report.text import plain
 from distrust.secrets import show
@@ -60,6 +59,7 @@ def findings(question: Question, noise: Noise, chances: Tensor, following: list[
             "gold": noise.gold,
             "rate": noise.rate,
             "rate_is": "estimated with gold, 95 % interval" if noise.gold else "what a student can see, a range",
+            "unchecked": int(unknown.sum()),
             "suspects": int(((noise.wrong > 0.5) & unknown).sum()),
             "matrix": sorted(cells, key=lambda one: (-one["claims"], one["claimed"], -one["share"])),
             "next": _rows(question, noise, following),
@@ -72,17 +72,13 @@ def findings(question: Question, noise: Noise, chances: Tensor, following: list[
 def write(folder: Path, question: Question, noise: Noise, found: dict[str, Any]) -> list[Path]:
     """Write `audit.json`, `audit.csv` (every item, the most suspect first) and `audit.html`; returns their paths."""
     rows = _rows(question, noise, noise.wrong.argsort(descending=True, stable=True).tolist())
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
     suspects = [row for row in rows if row["gold"] == "" and row["wrong"] > 0.5][:SUSPECTS]
     mistakes = [one for one in found["matrix"] if one["claimed"] != one["true"]]
     mistakes.sort(key=lambda one: -one["share"] * one["claims"])
     page = environment().get_template("audit.html.j2")
     paths = [folder / "audit.json", folder / "audit.csv", folder / "audit.html"]
     write_json(paths[0], found)
-    write_atomically(paths[1], text.getvalue())
+    write_atomically(paths[1], csv_text(rows))
     write_atomically(paths[2], page.render(m=found, suspects=suspects, mistakes=mistakes[:CELLS]))
     return paths
 
@@ -108,8 +104,11 @@ def _rows(question: Question, noise: Noise, rows: list[int]) -> list[dict[str, A
 def _doubts(question: Question, noise: Noise, chances: Tensor) -> list[str]:
     """Sentences on what weakens the estimate."""
     doubts = [] if noise.gold else [BLIND]
-    if 0 < noise.gold < FEW:
-        doubts.append(f"There are only {noise.gold} gold labels; from 50 on the rate and the list are worth much more.")
+    texts = len(set(question.texts[question.gold_rows].tolist()))
+    if texts < noise.gold:
+        doubts.append(f"The {noise.gold} gold labels are of {texts} texts; copies of one are no more than one gold label.")
+    if 0 < texts < FEW:
+        doubts.append(f"There are only {texts} gold labels; from 50 on the rate and the list are worth much more.")
     agreed = float((chances.argmax(-1) == question.claims).double().mean())
     common = float(noise.claimed.max()) / len(question.items)
     if agreed <= common:
