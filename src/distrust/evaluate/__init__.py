@@ -13,6 +13,7 @@ from distrust.evaluate.scores import (
     unpaired_difference,
     wilson,
 )
+from distrust.evaluate.signals import Quality, quality
 from distrust.evaluate.worth import Worth, isotonic, worth_in_labels
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Difference",
     "Interval",
     "Judgement",
+    "Quality",
     "Worth",
     "agreement",
     "calibration_error",
@@ -28,6 +30,7 @@ __all__ = [
     "isotonic",
     "judge",
     "paired_difference",
+    "quality",
     "reliability",
     "score",
     "unpaired_difference",

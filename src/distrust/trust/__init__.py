@@ -7,6 +7,7 @@ teachers' claims into chances. Knows nothing of training or of teachers.
 
 from distrust.trust.artefact import Trust, gold_key, load_trust, save_trust
 from distrust.trust.auto import Auto, Blend
+from distrust.trust.calibration import calibrated, fit_calibration
 from distrust.trust.claims import clean_probability, label_likelihood, label_match
 from distrust.trust.confusions import Confusions, DawidSkene
 from distrust.trust.consistency import self_certainty, self_consistency, silence
@@ -40,6 +41,7 @@ __all__ = [
     "WeightedVote",
     "agreement",
     "ca_mkd_weights",
+    "calibrated",
     "certainty",
     "claim_probability",
     "clean_probability",
@@ -48,6 +50,7 @@ __all__ = [
     "entropy",
     "entropy_weights",
     "find",
+    "fit_calibration",
     "gold_key",
     "label_likelihood",
     "label_loss",
