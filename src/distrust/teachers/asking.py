@@ -54,11 +54,7 @@ def ask_module(
         for turn, rows in enumerate(batches):
             if turn == 0:
                 _check_repeatable(name, answer, rows[:PROBE])
-            given = _call(name, answer, rows)
-            if not isinstance(given, Tensor) or given.shape != (len(rows), len(space)):
-                got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-                legal = (len(rows), len(space))
-                raise TeacherError(f"{name} gave {got} for {len(rows)} items; legal are logits {legal}.")
+            given = call(name, answer, rows, len(space))
             logits[rows] = given.float().cpu()
             for feature, path in features.items():
                 if feature not in latest:
@@ -68,6 +64,15 @@ def ask_module(
                 _place(name, kept, feature, latest[feature].float().cpu(), rows, len(items))
     claims = logits.argmax(-1).unsqueeze(0)
     return Evidence(name, items.ids, space, claims, Dense(logits), kept, cost=Cost.free(len(items)))
+
+
+def call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor, classes: int) -> Tensor:
+    """The module's logits (n, C) of rows (n,) long. Raises TeacherError where it gives none, or anything else."""
+    given = _call(name, answer, rows)
+    if not isinstance(given, Tensor) or given.shape != (len(rows), classes):
+        got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        raise TeacherError(f"{name} gave {got} for {len(rows)} items; legal are logits {(len(rows), classes)}.")
+    return given
 
 
 def _call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:

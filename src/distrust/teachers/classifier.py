@@ -6,7 +6,7 @@ Knows how to load one, name its classes and freeze it while it answers. Knows no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from distrust.files import fingerprint
 from distrust.labels import LabelSpace
 from distrust.modules import Inputs, best_device, device_of, read_tensor, seeded, weights_key
 from distrust.pretrained import (
+    Tokenised,
     accepted_inputs,
     load_classifier,
     load_tokenizer,
@@ -31,6 +32,7 @@ from distrust.pretrained import (
 from distrust.secrets import expand
 from distrust.teachers.adapter import adapt, settings
 from distrust.teachers.asking import ask_module
+from distrust.teachers.passes import ask_passes
 
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls classes that nobody named
 PROBE = Items(("probe",), ("What is the layer that makes the logits of this?",))
@@ -92,25 +94,36 @@ class ClassifierTeacher:
             return {}, {}
         if options.feature != "auto":
             return {"feature": options.feature}, {"feature": options.head} if options.head else {}
-        tokens = tokenise(self._tokenizer, PROBE, self._max_length, self._accepted, self.name)
-        here = device_of(self._model)
-        inputs = {name: value.to(here) for name, value in tokens.batch(torch.arange(1)).items()}
-        path = taps.last_layer(self._model, lambda: self._model(**inputs).logits)
+        answer = self._answering(self._read(PROBE))
+        path = taps.last_layer(self._model, lambda: answer(torch.arange(1)))
         if path is None:
             raise TeacherError(f"{self.name} has no single layer that makes its logits; name its `feature` and `head`.")
         return {"feature": path + taps.INPUT}, {"feature": [path]}
 
     def ask(self, items: Items) -> Evidence:
         """One claim and C logits per item, in the items' order; free of charge."""
-        tokens = tokenise(self._tokenizer, items, self._max_length, self._accepted, self.name)
+        tokens = self._read(items)
+        answer, batches = self._answering(tokens), tokens.by_length(self._batch_size)
+        return ask_module(self.name, self.space, self._model, answer, batches, items, self._features, self.heads)
+
+    def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
+        """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
+        tokens = self._read(items)
+        answer, batches = self._answering(tokens), tokens.by_length(max(1, self._batch_size // passes))
+        return ask_passes(self.name, self.space, self._model, answer, batches, items, passes, seed)
+
+    def _read(self, items: Items) -> Tokenised:
+        return tokenise(self._tokenizer, items, self._max_length, self._accepted, self.name)
+
+    def _answering(self, tokens: Tokenised) -> Callable[[Tensor], Tensor]:
+        """From rows (n,) long to logits (n, C)."""
         here = device_of(self._model)
 
         def answer(rows: Tensor) -> Tensor:
             inputs = {name: value.to(here) for name, value in tokens.batch(rows).items()}
             return self._model(**inputs).logits  # type: ignore[no-any-return]
 
-        batches = tokens.by_length(self._batch_size)
-        return ask_module(self.name, self.space, self._model, answer, batches, items, self._features, self.heads)
+        return answer
 
 
 class ModuleTeacher:
@@ -165,15 +178,24 @@ class ModuleTeacher:
 
     def ask(self, items: Items) -> Evidence:
         """One claim and C logits per item; free of charge."""
+        answer, batches = self._answering(items), _in_order(len(items), self._batch_size)
+        return ask_module(self.name, self.space, self._module, answer, batches, items, self._features, self.heads)
+
+    def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
+        """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
+        answer, batches = self._answering(items), _in_order(len(items), max(1, self._batch_size // passes))
+        return ask_passes(self.name, self.space, self._module, answer, batches, items, passes, seed)
+
+    def _answering(self, items: Items) -> Callable[[Tensor], Tensor]:
+        """From rows (n,) long to logits (n, C)."""
         read = read_tensor(items, self._inputs, self.name)
         here = device_of(self._module)
-        size = self._batch_size
-        batches = [torch.arange(start, min(start + size, len(items))) for start in range(0, len(items), size)]
+        return lambda rows: self._module(read[rows].to(here))
 
-        def answer(rows: Tensor) -> Tensor:
-            return self._module(read[rows].to(here))  # type: ignore[no-any-return]
 
-        return ask_module(self.name, self.space, self._module, answer, batches, items, self._features, self.heads)
+def _in_order(count: int, size: int) -> list[Tensor]:
+    """Rows in batches (n,) of one size, the last one smaller."""
+    return [torch.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
