@@ -154,6 +154,17 @@ class Run:
         self._heard.setdefault(teacher.name, {})[items.key] = said
         return said
 
+    def passes(self, teacher: Teacher, items: Items, passes: int) -> Evidence:
+        """The mean answer of a local teacher with its dropout on, kept as a stage; `teachers.passes` says what is in it.
+
+        Raises RunError for a teacher that is no model at hand.
+        """
+        ask = getattr(teacher, "passes", None)
+        if ask is None:
+            raise RunError(f"{teacher.name} is no local model, so it has no dropout passes; use the score entropy.")
+        key = fingerprint("passes", teacher.fingerprint, passes, self.seed)
+        return self._answered(f"{teacher.name}-passes", key, items, lambda: ask(items, passes, self.seed))
+
     def fit(
         self,
         name: str,
