@@ -242,3 +242,14 @@ def test_conversations_end_before_what_the_assistant_says_last(tmp_path: Path) -
     file.write_text(turns(("assistant", "ho")))
     with pytest.raises(DataError, match="begins with the assistant"):
         load_items(str(file), open_answers=True)
+
+
+def test_a_table_without_prompts_is_told_the_names_that_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompts": "one", "answer": "1"}\n')
+    with pytest.raises(DataError) as refused:
+        load_items(str(file), open_answers=True)
+    assert str(refused.value) == (
+        f"{file} has no column of prompts, `text`, `prompt` or `messages`; name it in `text`; "
+        "did you mean 'prompts'? it has prompts, answer."
+    )

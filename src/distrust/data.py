@@ -18,13 +18,13 @@ from typing import Any
 
 from torch import Tensor
 
+from distrust.conversations import conversations, hold_turns
 from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
 
 Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, conversations, or a tensor (B, ...)
-TEXT, PROMPTS, COMPLETION = "text", ("prompt", "messages"), "completion"  # names of columns that people use
+TEXT, PROMPT, MESSAGES, COMPLETION = "text", "prompt", "messages", "completion"  # names of columns that people use
 REFERENCE = "reference"  # column of the texts that a person vouches for, where answers are open
-Turns = tuple[tuple[str, str], ...]  # a conversation: (role, content) in order
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
 
 
@@ -131,9 +131,10 @@ def load_items(
         id: column of ids; without it an item's id is the hash of its text, numbered from the second copy on.
         split: split of a hub data set (default ``train``).
         limit: read only the first so many rows.
-        open_answers: the items are prompts: without a column `text`, `prompt` or `messages` is read, in which lists of
-            ``{"role": ..., "content": ...}`` are conversations. What the assistant says last is then no part of the item but
-            its `completion`, unless there is a column of that name.
+        open_answers: the items are prompts: without a column `text`, `prompt` or `messages` is read. Lists of
+            ``{"role": ..., "content": ...}``, or JSON of such lists in every row, are conversations, and `messages` holds
+            nothing else. What the assistant says last is then no part of the item but its `completion`, unless there is a
+            column of that name.
 
     Raises:
         DataError: a missing file or column, a damaged file, no rows, ids that contradict each other.
@@ -143,11 +144,11 @@ def load_items(
         table = {name: values[:limit] for name, values in table.items()}
     if not any(table.values()):
         raise DataError(f"{path} has no rows.")
-    if open_answers and text == TEXT and TEXT not in table:
-        text = next((name for name in PROMPTS if name in table), text)
-    if open_answers and any(isinstance(value, list) for value in table.get(text, ())):
+    if open_answers and text == TEXT:
+        text = _prompts(table, path)
+    if open_answers and (text == MESSAGES or hold_turns(table.get(text, ()))):
         inputs: list[Any]
-        inputs, completions = _conversations(table[text], text, path)
+        inputs, completions = conversations(column(table, text, path), text, path)
         table.setdefault(COMPLETION, completions)
     else:
         inputs = _texts(table, text, path)
@@ -306,19 +307,13 @@ def _texts(table: dict[str, list[Any]], name: str, path: str) -> list[str]:
     return texts
 
 
-def _conversations(values: list[Any], name: str, path: str) -> tuple[list[Any], list[Any]]:
-    """Lists of messages as conversations (`Turns`), and what the assistant says last in each, None where it does not."""
-    inputs: list[Any] = []
-    completions: list[str | None] = []
-    for row, value in enumerate(values, start=1):
-        told = [(one.get("role"), one.get("content")) for one in value or () if isinstance(one, dict)]
-        if not told or len(told) < len(value) or not all(isinstance(part, str) for turn in told for part in turn):
-            raise DataError(f'{path}, row {row}: {name!r} is no list of {{"role": text, "content": text}}.')
-        completions.append(told.pop()[1] if told[-1][0] == "assistant" else None)
-        if not told:
-            raise DataError(f"{path}, row {row}: {name!r} begins with the assistant, so nothing is asked.")
-        inputs.append(tuple(told))
-    return inputs, completions
+def _prompts(table: dict[str, list[Any]], path: str) -> str:
+    """The column of prompts where nobody names one."""
+    for name in (TEXT, PROMPT, MESSAGES):
+        if name in table:
+            return name
+    near = nearest(PROMPT, table, say="it has")
+    raise DataError(f"{path} has no column of prompts, `text`, `prompt` or `messages`; name it in `text`; {near}.")
 
 
 def _join(one: Any) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distrust.answers import Answers, is_text
 from distrust.classes import classes, lacking
+from distrust.conversations import spoken
 from distrust.data import COMPLETION, REFERENCE, Items, column, content_id, load_items, load_table
 from distrust.errors import DataError
 from distrust.files import fingerprint
@@ -224,6 +225,10 @@ def _indices(labels: Sequence[str], space: LabelSpace, what: str) -> Tensor:
 
 
 def _name(value: object) -> str | None:
+    """A cell as the label, or reference text, that it holds; None where it is blank."""
+    value = spoken(value)
+    if isinstance(value, (list, tuple, dict)):
+        raise DataError(f"A label is {str(value)[:60]!r}, a list; each item has one label, a text.")
     return None if value is None or not str(value).strip() else str(value)
 
 

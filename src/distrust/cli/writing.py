@@ -10,6 +10,7 @@ import torch
 from distrust import predictions
 from distrust.claimed import final
 from distrust.cli.deferring import Deferral
+from distrust.conversations import spoken
 from distrust.data import COMPLETION, Items, column
 from distrust.errors import DataError, RecipeError
 from distrust.evaluate.texts import likeness, mean
@@ -37,7 +38,7 @@ def evaluate(model: CausalStudent, items: Items, label: str, data: str, asked: D
     kept = [row for row, value in enumerate(values) if value is not None and str(value).strip()]
     if not kept:
         raise DataError(f"{data} has no reference in {name!r}, so there is nothing to score.")
-    wanted = [str(values[row]) for row in kept]
+    wanted = [str(spoken(values[row])) for row in kept]
     said = final(answer_texts(model, items.select(kept), Sampling()), items.select(kept))
     right = [one is not None and one.answer == model.answers.reference(text) for one, text in zip(said, wanted, strict=True)]
     texts = [None if one is None else one.text for one in said]

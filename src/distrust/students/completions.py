@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distrust.data import Items, Turns
+from distrust.conversations import Turns
+from distrust.data import Items
 from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.pretrained import CHUNK, tokenizer_key

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from distrust.answers import Answers
+from distrust.conversations import spoken
 from distrust.data import Items, column, content_id, load_table
 from distrust.errors import DataError, nearest
 from distrust.evidence import Cost, Evidence
@@ -135,5 +136,6 @@ class RecordedTeacher:
 
 
 def _samples(cell: Any) -> list[str]:
-    cells = cell if isinstance(cell, (list, tuple)) else [cell]
+    cell = spoken(cell)
+    cells = map(spoken, cell) if isinstance(cell, (list, tuple)) else [cell]
     return [str(one) for one in cells if one is not None and str(one).strip()]
