@@ -1,0 +1,200 @@
+"""An assistant's say in another's claims: classes and open answers, by its own answers or shown the claim."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distrust.answers import Answers
+from distrust.assistant import TRUTH, confidence_in, judge, questions, text_confidence
+from distrust.data import Items
+from distrust.errors import DataError, RecipeError
+from distrust.evidence import Dense, Evidence
+from distrust.labels import ABSTAIN, LabelSpace
+from distrust.ledger import Ledger
+from distrust.recipe import Answer, Budget, Endpoint, Recorded
+from distrust.teachers.endpoint import EndpointTeacher
+from distrust.teachers.recorded import RecordedTeacher
+from distrust.trust import p_true
+from tests.writers import flips, writer
+
+SPACE = LabelSpace(("cat", "dog", "emu"))
+ITEMS = Items(("a", "b", "c", "d"), ("meow", "woof", "boom", "?"))
+NUMBERS = Answers(Answer(kind="number"))
+
+
+def classes(name: str, claims: list[list[int]], space: LabelSpace = SPACE, **more: Any) -> Evidence:
+    return Evidence(name, ITEMS.ids, space, torch.tensor(claims), **more)
+
+
+def near(found: torch.Tensor, wanted: list[float]) -> bool:
+    return all(math.isnan(a) if math.isnan(b) else abs(a - b) < 1e-6 for a, b in zip(found.tolist(), wanted, strict=True))
+
+
+def test_a_classifier_says_the_probability_of_the_claimed_class_in_its_own_order_and_words() -> None:
+    """A2e; the assistant knows no emu, and says nothing where nothing is claimed."""
+    own = LabelSpace(("dog", "feline"), {"cat": "feline"})
+    logits = torch.tensor([[0.1, 0.9], [0.6, 0.4], [0.5, 0.5], [0.5, 0.5]]).log()
+    assistant = classes("ta", [[1, 0, 0, 0]], own, logits=Dense(logits))
+    assert near(confidence_in(assistant, classes("t", [[0, 0, 2, ABSTAIN]]), ITEMS), [0.9, 0.4, math.nan, 0])
+
+
+def test_samples_over_classes_are_counted_abstentions_too() -> None:
+    """A2d, and one recorded annotator is k = 1."""
+    assistant = classes("ta", [[0, 0, -1, 1], [0, 1, -1, 1], [-1, 1, -1, 2]])
+    teacher = classes("t", [[0, 0, 0, 1]])
+    assert near(confidence_in(assistant, teacher, ITEMS), [2 / 3, 1 / 3, math.nan, 2 / 3])
+    recorded = RecordedTeacher(
+        Recorded(kind="recorded", name="second", column="said"), SPACE,
+        Items(ITEMS.ids, ITEMS.inputs, {"said": ["cat", "emu", "", "dog"]}),
+    )  # fmt: skip
+    assert near(confidence_in(recorded.ask(ITEMS), teacher, ITEMS), [1, 0, math.nan, 1])
+
+
+def test_open_answers_are_compared_as_they_are_read() -> None:
+    """A2d; the assistant was not asked about d, and answers nothing about c."""
+    teacher = NUMBERS.evidence("t", ITEMS.ids, [["so it is 4"], ["five? 7"], ["3"], ["9"]])
+    assistant = NUMBERS.evidence("ta", ITEMS.ids[:3], [["4", "4.0", "5"], ["8", "hm", "8"], ["dunno", "?"]])
+    assert near(confidence_in(assistant, teacher, ITEMS), [2 / 3, 0, math.nan, math.nan])
+    mute = NUMBERS.evidence("s", ITEMS.ids, [["?"], [], ["3"], ["9"]])
+    assert near(confidence_in(assistant, mute, ITEMS), [0, 0, math.nan, math.nan])
+
+
+def test_the_majority_of_the_students_samples_is_what_is_judged_whatever_the_order_of_items() -> None:
+    student = NUMBERS.evidence("s", ITEMS.ids, [["1", "2", "2"], ["1", "2", "3"], ["6"], ["6"]])
+    assistant = NUMBERS.evidence("ta", ITEMS.ids, [["2"], ["1"], ["1"], ["6"]])
+    found = confidence_in(assistant, student, ITEMS)
+    assert near(found, [1, 1, 0, 1])
+    order = [2, 0, 3, 1]
+    assert torch.equal(confidence_in(assistant, student, ITEMS.select(order)), found[order])
+
+
+def test_a_classifier_may_judge_open_answers_that_are_its_classes() -> None:
+    teacher = Answers(Answer(kind="yes_no")).evidence("t", ITEMS.ids, [["Yes."], ["no"], ["yes"], ["?"]])
+    own = LabelSpace(("No", "Yes"))
+    assistant = classes("ta", [[1, 1, 0, 0]], own, logits=Dense(torch.tensor([[0.2, 0.8]] * 4).log()))
+    assert near(confidence_in(assistant, teacher, ITEMS), [0.8, 0.2, 0.8, 0])
+
+
+def test_an_assistant_with_other_labels_is_refused_in_a_sentence() -> None:
+    teacher, other = classes("t", [[0, 1, 2, 0]]), LabelSpace(("red", "blue"))
+    with pytest.raises(DataError, match="ta knows none of the labels that t claims, such as 'cat'; it says red, blue"):
+        confidence_in(classes("ta", [[0, 0, 1, 1]], other), teacher, ITEMS)
+    with pytest.raises(DataError, match="ta writes open answers; t claims classes"):
+        confidence_in(NUMBERS.evidence("ta", ITEMS.ids, [["4"]] * 4), teacher, ITEMS)
+
+
+def test_an_assistant_that_always_says_yes_is_as_sure_of_all() -> None:
+    teacher = classes("t", [[0, 1, 2, 0]])
+    asked = questions(teacher, ITEMS)
+    yes = Evidence("ta", asked.items.ids, TRUTH, torch.zeros(1, 4, dtype=torch.long))
+    assert asked.confidence(yes).tolist() == [1, 1, 1, 1]
+
+
+def test_a_question_shows_item_and_claim_and_is_the_same_only_for_the_same_claim() -> None:
+    braces = Items(("a", "b"), ("what is {claim}?", "{prompt}"))
+    said = Answers(Answer()).evidence("t", braces.ids, [["{prompt} or {x}"], []])
+    asked = questions(said, braces)
+    assert asked.rows.tolist() == [0] and asked.of == 2 and asked.items.columns["item"] == ["a"]
+    assert "Question: what is {claim}?\n" in asked.items.text(0) and "answer: {prompt} or {x}\n" in asked.items.text(0)
+    again = questions(Answers(Answer()).evidence("s", braces.ids, [["{prompt} or {x}"], []]), braces)
+    other = questions(Answers(Answer()).evidence("s", braces.ids, [["something else"], []]), braces)
+    assert again.items.ids == asked.items.ids != other.items.ids
+    long = questions(Answers(Answer()).evidence("t", ("a",), [["x" * 100_000 + " so 4"]]), braces.select([0]))
+    assert len(long.items.text(0)) < 9000 and " so 4\n" in long.items.text(0)
+    with pytest.raises(RecipeError, match=r"write \{claim\}"):
+        questions(said, braces, "True? {prompt}")
+    with pytest.raises(RecipeError, match=r"uses \{answer\}"):
+        questions(said, braces, "{answer} {claim}")
+
+
+def test_p_true_from_log_probabilities_else_from_samples_else_unknown() -> None:
+    asked = questions(classes("t", [[0, 1, 2, ABSTAIN]]), ITEMS)
+    logits = torch.tensor([[0.0, -1.0], [-3.0, -1.0], [-torch.inf, -torch.inf]])
+    one = Evidence("ta", asked.items.ids, TRUTH, torch.tensor([[0, 1, -1]]), Dense(logits))
+    wanted = [float(p_true(logits[row, 0], logits[row, 1])) for row in (0, 1)]
+    assert near(asked.confidence(one), [*wanted, math.nan, 0])
+    samples = Evidence("ta", asked.items.ids[:2], TRUTH, torch.tensor([[0, 1], [0, -1], [1, -1]]))
+    assert near(asked.confidence(samples), [2 / 3, 0, math.nan, 0])
+
+
+def test_a_local_language_model_judges_and_scores() -> None:
+    """P(True) by hand from the model's own logits, and the likelihood a token of what was claimed."""
+    items, answers = flips(6)
+    model = writer(max_prompt_length=96)
+    teacher = Answers(Answer(kind="yes_no")).evidence("t", items.ids, [[answer] for answer in answers[:5]] + [["?"]])
+    asked = questions(teacher, items, "{prompt} {claim} True?")
+    said = judge(model, asked)
+    found = asked.confidence(said)
+    assert found.shape == (6,) and found[5] == 0 and bool(((found[:5] > 0) & (found[:5] < 1)).all())
+    tokens, prompt = model.reader.tokenizer, model.encode(asked.items).batch(torch.tensor([2]))["input_ids"][0].tolist()
+    logp = []
+    for word in (" True", " False"):
+        ids = [*tokens(word, add_special_tokens=False)["input_ids"], tokens.eos_token_id]
+        with torch.no_grad():
+            logits = model.module.eval()(input_ids=torch.tensor([prompt + ids])).logits[0].double().log_softmax(-1)
+        logp.append(sum(float(logits[len(prompt) - 1 + place, token]) for place, token in enumerate(ids)))
+    assert float(found[2]) == pytest.approx(1 / (1 + math.exp(logp[1] - logp[0])), abs=1e-4)
+    fluent = text_confidence(model, teacher, items)
+    assert fluent[5] == 0 and bool(((fluent[:5] > 0) & (fluent[:5] < 1)).all())
+
+
+@contextmanager
+def server(logprobs: bool) -> Iterator[str]:
+    """An assistant behind an endpoint: "cat" is true with probability .8, anything else false; counts its calls."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            true = "Proposed answer: cat" in body["messages"][-1]["content"]
+            top = [("True", 0.8 if true else 0.1), ("False", 0.2 if true else 0.9)]
+            token = max(top, key=lambda one: one[1])[0]
+            listed = [{"token": name, "logprob": math.log(chance)} for name, chance in top]
+            served = {"content": [{"token": token, "logprob": 0.0, "top_logprobs": listed}]} if logprobs else None
+            choice = {"index": 0, "finish_reason": "stop", "message": {"content": token}, "logprobs": served}
+            value = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 50, "completion_tokens": 1}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(value)))
+            self.end_headers()
+            self.wfile.write(value)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=one.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{one.server_port}/v1"
+    finally:
+        one.shutdown()
+        thread.join()
+        one.server_close()
+
+
+@pytest.mark.parametrize("logprobs", [True, False])
+def test_an_endpoint_judges_from_log_probabilities_where_served_and_its_calls_are_in_the_ledger(
+    tmp_path: Path, logprobs: bool
+) -> None:
+    teacher = classes("t", [[0, 1, 0, ABSTAIN]])
+    asked = questions(teacher, ITEMS)
+    with server(logprobs) as address, Ledger(tmp_path / "ledger") as ledger:
+        options = {"kind": "endpoint", "name": "ta", "base_url": address, "model": "m", "prompt": "{text}", "logprobs": 5}
+        total = Budget(calls=4)
+        one = EndpointTeacher(Endpoint.model_validate(options | {"max_tokens": 1}), TRUTH, ledger, total)
+        wanted = [0.8, 0.1, 0.8, 0] if logprobs else [1, 0, 1, 0]
+        assert near(asked.confidence(one.ask(asked.items)), wanted)
+        assert one.spending().calls == 3
+        moved = questions(classes("t", [[0, 1, 1, 0]]), ITEMS)  # two claims stay; two new questions, one call left
+        found = moved.confidence(one.ask(moved.items))
+        assert one.spending().calls == 4 and one.spending().ended == "budget.calls"
+        assert near(found[:2], wanted[:2]) and int(found.isnan().sum()) == 1
