@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from distrust.build import LEDGER, build_teacher, load_student, opened, student_
 from distrust.errors import DataError, RecipeError, RunError
 from distrust.files import read_json, write_json
 from distrust.recipe import Recipe
-from distrust.recipe_file import load_recipe
+from distrust.recipe_file import load_recipe, parse_recipe
 from distrust.students.module import ModuleStudent
 from distrust.students.ngram import Ngram
 from distrust.task import load_task
@@ -40,6 +41,32 @@ def test_every_kind_of_teacher_is_built_in_order(tmp_path: Path) -> None:
         assert (run.folder / LEDGER).is_file() and len(task.gold.part("prompt")) == 2
     with opened(recipe(tmp_path, teachers=[LLM])):
         pass  # the ledger was closed, and the folder let go of
+
+
+def test_prompts_of_a_generation_task_quote_references_of_gold_that_judges_nothing(tmp_path: Path) -> None:
+    rows = [{"id": f"i{n}", "prompt": f"{n} + {n}?", "completion": f"It is {2 * n}."} for n in range(6)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    raw = {
+        "task": "generation",
+        "data": {"pool": {"path": str(tmp_path / "pool.jsonl"), "id": "id"}},
+        "gold": {"size": 4},
+        "teachers": [{**LLM, "prompt": "{examples}{text}", "example": "{text} {label}\n"}],
+        "student": {"kind": "causal", "config": {"model_type": "gpt2"}},
+        "output_dir": str(tmp_path / "run"),
+    }
+    with opened(parse_recipe(raw)) as (run, task):
+        (teacher,) = run.teachers
+        assert isinstance(teacher, EndpointTeacher)
+        quoted = [row for row in rows if row["id"] in task.gold.part("prompt").ids]
+        assert len(quoted) == 2 and not {row["id"] for row in quoted} & set(task.gold.part("judge").ids)
+        shown = teacher.prompt.render(task.pool, 0)
+        assert sorted(shown.splitlines()) == sorted([*(f"{row['prompt']} {row['completion']}" for row in quoted), "0 + 0?"])
+    for change, words in (
+        ({"example": "Text: {text}\nLabel: {label}\n\n"}, r"llm needs an `example`, such as .* the default is for labels"),
+        ({"prompt": "{text} {{examples}}"}, "`few_shot` reserves gold for `{examples}` in the `prompt`, which has none"),
+    ):
+        with pytest.raises(RecipeError, match=words):
+            parse_recipe(raw | {"teachers": [{**raw["teachers"][0], **change}]})
 
 
 def test_without_a_paid_teacher_there_is_no_ledger(tmp_path: Path) -> None:

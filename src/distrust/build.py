@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from distrust.data import REFERENCE
 from distrust.errors import RecipeError, RunError, nearest
 from distrust.files import read_json, write_atomically, write_json
 from distrust.labels import LabelSpace, doubt
@@ -142,9 +143,11 @@ def build_teacher(
 
 
 def few_shot(task: Task, options: Endpoint) -> list[tuple[str, str]]:
-    """Text and label of the gold items that a teacher's prompts quote: of the classes it knows."""
+    """Text and label of the gold items that a teacher's prompts quote, of the classes it knows; or text and reference."""
     part, space = task.gold.part("prompt"), known(options, task.space)
     rows = task.gold_items.rows(part.ids[: options.few_shot])
+    if task.answers is not None:
+        return [(task.gold_items.text(row), task.gold_items.columns[REFERENCE][row]) for row in rows]
     names = [task.space.names[int(label)] for label in part.labels[: options.few_shot]]
     quoted = [(task.gold_items.text(row), name) for row, name in zip(rows, names, strict=True)]
     return [(text, name) for text, name in quoted if space.find(name) >= 0]

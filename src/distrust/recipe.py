@@ -148,7 +148,10 @@ class Endpoint(Strict):
         "Classify the text as one of: {labels}.\n\n{examples}Text: {text}\nLabel:",
         description="template; `{text}`, `{text_pair}`, `{labels}`, `{examples}` and any column of the pool",
     )
-    example: str = Field("Text: {text}\nLabel: {label}\n\n", description="template of one few-shot gold example")
+    example: str = Field(
+        "Text: {text}\nLabel: {label}\n\n",
+        description="template of one few-shot gold example; for generation `{label}` is its reference text",
+    )
     system: str | None = Field(None, description="system message, for chat")
     few_shot: int = Field(0, ge=0, description="gold items quoted in the prompt; they are reserved and never judge")
     samples: int = Field(1, gt=0, description="answers per item")
@@ -180,11 +183,17 @@ class Endpoint(Strict):
             raise ValueError("api_key must be the name of an environment variable, written ${NAME}, not a key")
         return self
 
+    @model_validator(mode="after")
+    def _quotes_what_it_reserves(self) -> Endpoint:
+        if self.few_shot and not re.search(r"(?<!\{)\{examples\}(?!\})", self.prompt):
+            raise ValueError("`few_shot` reserves gold for `{examples}` in the `prompt`, which has none")
+        return self
+
 
 # keys of a teacher that mean something only where there are classes
 OF_CLASSES = {
     "recorded": ("labels", "knows", "rationale"),
-    "endpoint": ("labels", "knows", "parse", "structured", "logprobs", "few_shot"),
+    "endpoint": ("labels", "knows", "parse", "structured", "logprobs"),
 }
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
 
@@ -354,6 +363,11 @@ class Recipe(Strict):
             if isinstance(teacher, Endpoint) and _is_default(teacher, "prompt"):
                 raise ValueError(
                     f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default is for labels"
+                )
+            if isinstance(teacher, Endpoint) and teacher.few_shot and _is_default(teacher, "example"):
+                raise ValueError(
+                    f"the teacher {teacher.name} needs an `example`, such as `{{text}} {{label}}` and a line break, where "
+                    "{label} is the reference: the default is for labels"
                 )
         return self
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from distrust.data import Items
 from distrust.errors import DataError, RecipeError
-from distrust.labels import LabelSpace
+from distrust.labels import OPEN, LabelSpace
 from distrust.recipe import Endpoint
 from distrust.teachers.prompt import Prompt, fill
 
@@ -40,6 +40,14 @@ def test_pairs_and_letters() -> None:
     assert prompt.render(one(("one", "two")), 0) == "A) spam, B) ham: one / two"
     quoted = Prompt(recipe(prompt="{examples}", parse={"kind": "choice"}), SPACE, [("x", "ham")])
     assert quoted.render(one("y"), 0) == "Text: x\nLabel: B\n\n"
+
+
+def test_open_answers_are_quoted_as_they_are_and_have_no_labels() -> None:
+    asked = recipe(prompt="{examples}Q: {text}\nA:", example="Q: {text}\nA: {label}\n\n", few_shot=1)
+    prompt = Prompt(asked, OPEN, [("2 + 2?", "It is 4, {text}.")])
+    assert prompt.render(one("1 + 1?"), 0) == "Q: 2 + 2?\nA: It is 4, {text}.\n\nQ: 1 + 1?\nA:"
+    with pytest.raises(RecipeError, match=r"uses \{labels\}, which is no column or field"):
+        Prompt(recipe(prompt="{labels} {text}"), OPEN, []).render(one("x"), 0)
 
 
 def test_what_cannot_work_is_refused() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from distrust.data import Items
 from distrust.errors import DataError, RecipeError, nearest
-from distrust.labels import LabelSpace
+from distrust.labels import OPEN, LabelSpace
 from distrust.recipe import Endpoint
 
 _FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")  # {{name}} stays as {name}; other braces (JSON) are plain text
@@ -39,7 +39,7 @@ class Prompt:
     Args:
         recipe: of the teacher.
         space: the task's classes; under `parse.kind: choice` they are shown and answered as letters.
-        examples: few-shot gold, (text, label name) each.
+        examples: few-shot gold, (text, label name) each; where answers are open, (text, reference).
 
     Raises:
         RecipeError: a field in `example` that does not exist, a system message for plain completions, letters for
@@ -55,8 +55,11 @@ class Prompt:
         self.answers = tuple(ascii_uppercase[: len(space)]) if recipe.parse.kind == "choice" else space.names
         shown = [f"{letter}) {name}" for letter, name in zip(self.answers, space.names, strict=True)]
         self.labels = ", ".join(shown if recipe.parse.kind == "choice" else space.names)
+        self.open = space is OPEN
         where = f"teachers.{recipe.name}.example"
-        quoted = [{"text": text, "label": self.answers[space.index(label)]} for text, label in examples]
+        quoted = [
+            {"text": text, "label": label if self.open else self.answers[space.index(label)]} for text, label in examples
+        ]
         self.examples = "".join(fill(recipe.example, values, where) for values in quoted)
 
     def render(self, items: Items, row: int) -> str:
@@ -67,7 +70,7 @@ class Prompt:
         paired = not isinstance(one, str) and isinstance(one[0], str)
         text, pair = (one[0], one[1]) if paired else (items.text(row), "")
         values: dict[str, Any] = {name: column[row] for name, column in items.columns.items()}
-        values |= {"text": text, "labels": self.labels, "examples": self.examples}
+        values |= {"text": text, "examples": self.examples} | ({} if self.open else {"labels": self.labels})
         if paired:
             values["text_pair"] = pair
         return fill(self.recipe.prompt, values, f"teachers.{self.recipe.name}.prompt")
