@@ -213,7 +213,7 @@ def test_logits_that_are_not_finite(distrust: Call, world: Path) -> None:
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
     recipe = worlds.recipe(world, teachers=[{"kind": "classifier", "name": "local", "model": str(model)}])
     assert "local gave a non-finite logit for item" in refused(distrust("run", recipe))
-    assert not list((world / "run").glob("stages/ask-local-*/done.json"))
+    assert not list((world / "run").glob("evidence/local-*/shards/*.json"))
 
 
 def test_a_teachers_name_is_no_path(distrust: Call, tmp_path: Path) -> None:

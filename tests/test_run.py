@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from distrust.errors import RunError
+from distrust.data import Items
+from distrust.errors import RunError, TeacherError
 from distrust.evidence import Evidence
 from distrust.files import read_json
 from distrust.gold import Gold
@@ -71,8 +72,27 @@ def test_a_teacher_is_asked_once_even_by_another_process(tmp_path: Path) -> None
     assert len(asked) == 1
     second.close()
     changed = make(tmp_path, teachers=[Counting("teacher", worlds.network(8), worlds.SPACE)])
-    changed.evidence()
-    assert len(asked) == 2, "another teacher of the same name is another stage"
+    with pytest.raises(TeacherError, match=r"The teacher teacher is not the one .* Give it another name"):
+        changed.evidence()
+    renamed = Counting("retrained", worlds.network(8), worlds.SPACE)
+    assert not torch.equal(changed.ask(renamed, changed.pool).logits.dense(), evidence.logits.dense())  # type: ignore[union-attr]
+    assert len(asked) == 2
+
+
+def test_runs_may_share_what_their_teachers_said(tmp_path: Path) -> None:
+    asked = []
+
+    class Counting(ModuleTeacher):
+        def ask(self, items: Items) -> Evidence:
+            asked.append(len(items))
+            return super().ask(items)
+
+    teacher = Counting("teacher", worlds.network(7), worlds.SPACE)
+    one = make(tmp_path / "one", teachers=[teacher], evidence=tmp_path / "said")
+    other = make(tmp_path / "other", teachers=[teacher], evidence=tmp_path / "said", seed=1)
+    assert torch.equal(one.stacked().probabilities, other.stacked().probabilities)
+    assert asked == [40]
+    assert not (tmp_path / "one" / "evidence").exists()
 
 
 def test_a_changed_option_makes_a_new_fit_and_the_same_one_none(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from distrust import mapped
 from distrust.errors import DataError
 from distrust.labels import ABSTAIN, Candidates, LabelSpace
 from distrust.logits import Dense, Hidden, TopK
@@ -55,7 +56,7 @@ class Evidence:
         space: the source's own LabelSpace, or Candidates when answers are open.
         claims: (S, *items) long, S samples; -1 abstains.
         logits: Dense, TopK or Hidden over the source's own space, or None.
-        features: tensors of the source's own sizes, each (B, ...); never stacked.
+        features: tensors of the source's own sizes, each (B, ...), in memory or on disk; never stacked.
         texts: raw texts, (B,) lists of up to S.
         cost: what the answers cost, or None where nobody recorded it.
         notes: counts worth showing, such as {"outside the label space": 3}.
@@ -69,7 +70,7 @@ class Evidence:
     space: LabelSpace | Candidates
     claims: Tensor
     logits: Dense | TopK | Hidden | None = None
-    features: Mapping[str, Tensor] = field(default_factory=dict)
+    features: Mapping[str, mapped.Column] = field(default_factory=dict)
     texts: Sequence[Sequence[str]] | None = None
     cost: Cost | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
@@ -130,7 +131,7 @@ class Evidence:
             space=self.space.select(listed) if isinstance(self.space, Candidates) else self.space,
             claims=self.claims[:, index],
             logits=None if self.logits is None else self.logits.select(index),
-            features={name: value[index] for name, value in self.features.items()},
+            features={name: mapped.select(value, index) for name, value in self.features.items()},
             texts=None if self.texts is None else [self.texts[row] for row in listed],
             cost=None if self.cost is None else self.cost.select(index),
         )
@@ -183,7 +184,7 @@ def join(parts: Sequence[Evidence]) -> Evidence:
         space=_joined([part.space for part in fresh]),
         claims=torch.cat([_pad_samples(claims, samples) for claims in _renumbered(fresh)], 1),
         logits=Dense(torch.cat(dense)) if len(dense) == len(fresh) else None,
-        features={name: torch.cat([part.features[name] for part in fresh]) for name in shared},
+        features={name: mapped.concatenate([part.features[name] for part in fresh]) for name in shared},
         texts=[text for one in texts for text in one] if len(texts) == len(fresh) else None,
         cost=Cost.join(costs) if len(costs) == len(fresh) else None,
         notes={name: sum(part.notes.get(name, 0) for part in fresh) for part in fresh for name in part.notes},

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from distrust import mapped
 from distrust.data import Items, concatenate, row_numbers
 from distrust.errors import DataError
 from distrust.files import fingerprint
@@ -29,7 +30,7 @@ class Labelled:
         targets: (B, C) what trust made of the teachers' claims; a row of zeros tells nothing.
         labels: (B,) long gold classes, -1 where there is no gold.
         weight: (B,) how much each item counts; 0 leaves it out.
-        extra: more tensors (B, ...) by name, for the terms of a method's own objective.
+        extra: more tensors (B, ...) by name, in memory or on disk, for the terms of a method's own objective.
         texts: where answers are open, each item's completions: targets weigh them in place of classes, labels name none.
 
     Raises:
@@ -40,7 +41,7 @@ class Labelled:
     targets: Tensor
     labels: Tensor
     weight: Tensor
-    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: Mapping[str, mapped.Column] = field(default_factory=dict)
     texts: Candidates | None = None
 
     def __post_init__(self) -> None:
@@ -73,14 +74,14 @@ class Labelled:
             torch.cat([pad(one.targets, (0, width - one.targets.shape[1])) for one in (self, other)]),
             torch.cat([self.labels, other.labels]),
             torch.cat([self.weight, other.weight]),
-            {name: torch.cat([value, other.extra[name]]) for name, value in self.extra.items()},
+            {name: mapped.concatenate([value, other.extra[name]]) for name, value in self.extra.items()},
             texts,
         )
 
     def select(self, rows: Sequence[int] | Tensor) -> Labelled:
         """Some items by row, in the order given."""
         index = torch.tensor(row_numbers(rows), dtype=torch.long)
-        extra = {name: value[index] for name, value in self.extra.items()}
+        extra = {name: mapped.select(value, index) for name, value in self.extra.items()}
         texts = None if self.texts is None else self.texts.select(index.tolist())
         return Labelled(self.items.select(index), self.targets[index], self.labels[index], self.weight[index], extra, texts)
 
@@ -113,7 +114,8 @@ class Labelled:
     @cached_property
     def key(self) -> str:
         """Fingerprint of everything a fit on this set depends on."""
-        extra = [part for name in sorted(self.extra) for part in (name, self.extra[name])]
+        told = {name: value.key if isinstance(value, mapped.Mapped) else value for name, value in self.extra.items()}
+        extra = [part for name in sorted(told) for part in (name, told[name])]
         texts = [] if self.texts is None else ["texts", [list(one) for one in self.texts.answers]]
         return fingerprint(self.items.key, self.targets, self.labels, self.weight, *extra, *texts)
 

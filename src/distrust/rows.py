@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distrust.labelled import Labelled
+from distrust.mapped import Column
 from distrust.objective import Batch
 from distrust.students import Encoded, Student
 from distrust.students.causal import writer
@@ -26,7 +27,7 @@ class Rows:
     def __init__(self, encoded: Sequence[Encoded], labelled: Labelled) -> None:
         self.encoded = encoded
         self.weight = labelled.weight
-        self.told: Batch = dict(labelled.extra)
+        self.told: dict[str, Column] = dict(labelled.extra)
         if labelled.has_targets:
             self.told["targets"] = labelled.targets
         if labelled.has_labels:

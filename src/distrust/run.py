@@ -24,6 +24,7 @@ from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evidence import Evidence, Stacked, join, stack
+from distrust.evidence_store import EvidenceStore
 from distrust.files import file_name, fingerprint, refusing, write_json
 from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold, from_texts
@@ -69,6 +70,7 @@ class Run:
         seed: of initial weights and of the order of batches.
         validation: items and labels (n,) for early stopping; default the gold part `stop`, where one is reserved.
         progress: called as a stage goes on.
+        evidence: folder of the evidence store, which runs may share; default one of this run's own.
 
     Raises:
         RunError: a folder that cannot be written, or in which another process is at work.
@@ -89,6 +91,7 @@ class Run:
         validation: tuple[Items, Tensor] | None = None,
         progress: train.Progress | None = None,
         answers: Answers | None = None,
+        evidence: Path | None = None,
     ) -> None:
         self.folder, self.pool, self.teachers = folder, pool, list(teachers)
         self._space, self.answers = space, answers
@@ -98,6 +101,7 @@ class Run:
         self.validation, self.progress = validation, progress
         self._readings = Readings(self.pool, self.gold_items)
         self.fits: dict[str, Fitted] = {}
+        self._store = EvidenceStore(evidence or folder / "evidence")
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
@@ -137,6 +141,7 @@ class Run:
     def ask(self, source: Teacher | Student, items: Items, sampling: Sampling | None = None) -> Evidence:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again.
 
+        Another teacher is asked once about an item, ever; where it has changed since, TeacherError says so.
         Of a student that writes, one greedy text an item, or as many as `sampling` says; teachers sample by the recipe.
         """
         if not hasattr(source, "ask"):
@@ -147,10 +152,12 @@ class Run:
                 return self._answered(name, key, items, lambda: answer_texts(writer(student), items, how, name, rows))
             return self._answered(name, student.key, items, lambda: self._answer(student, items, name))
         teacher = cast(Teacher, source)
-        if not teacher.keeps_answers:
-            said = self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
-        else:
+        if teacher.keeps_answers:
             said = teacher.ask(items) if count() == 1 else self._shared(teacher, items)
+        elif self.answers is None:
+            said = self._store.ask(teacher, items)
+        else:
+            said = self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
         self._heard.setdefault(teacher.name, {})[items.key] = said
         return said
 

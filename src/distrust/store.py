@@ -20,6 +20,7 @@ from distrust.errors import RunError
 from distrust.evidence import Cost, Dense, Evidence, Hidden, TopK
 from distrust.files import read_json, refusing, sync_folder, write_json
 from distrust.labels import Candidates, LabelSpace
+from distrust.mapped import in_memory
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -108,7 +109,7 @@ def _tensors(evidence: Evidence) -> dict[str, Tensor]:
     rooms = {"logits": evidence.logits, "cost": evidence.cost}
     named = {f"{room}.{name}": value for room, one in rooms.items() if one is not None for name, value in vars(one).items()}
     tensors = {"claims": evidence.claims} | {name: value for name, value in named.items() if isinstance(value, Tensor)}
-    return tensors | {f"features.{name}": value for name, value in evidence.features.items()}
+    return tensors | {f"features.{name}": in_memory(value) for name, value in evidence.features.items()}
 
 
 def _same(first: Evidence, second: Evidence) -> bool:
