@@ -28,7 +28,8 @@ from tests.writers import flips, writer
 
 COUNT = 100
 PLAIN, ANSWERS = flips(COUNT, most=1)
-ITEMS = Items(PLAIN.ids, PLAIN.inputs, {REFERENCE: list(ANSWERS)})
+TEXTS = tuple(f"{text} {row}" for row, text in enumerate(PLAIN.inputs))  # no two are copies
+ITEMS = Items(PLAIN.ids, TEXTS, {REFERENCE: list(ANSWERS)})
 HOW = Answers(Answer(kind="yes_no"))
 
 
@@ -105,7 +106,7 @@ def test_gold_lets_a_peer_correct_a_teacher_that_errs_and_leaves_one_that_does_n
     run = work(tmp_path / "errs", texts, gold=30)
     noisy.carry(run, "peer-advised")
     teacher = sum(text == answer for text, answer in zip(texts, ANSWERS, strict=True)) / COUNT
-    assert right(run) > teacher + 0.15
+    assert right(run) > teacher + 0.03, "of texts that no peer has seen a copy of"
     assert "Where peers answer otherwise than the teachers on gold" in run.notes[0]
     good = work(tmp_path / "right", list(ANSWERS), gold=30)
     noisy.carry(good, "peer-advised", gate="gold")

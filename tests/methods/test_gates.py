@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from distrust.data import Items
 from distrust.errors import RunError
 from distrust.methods import find
 from tests.methods import noisy
@@ -63,15 +64,44 @@ def test_gold_opens_the_gate_by_itself_and_without_it_the_paper_is_followed(tmp_
     assert noisy.same(student("auto0", 0), student("none", 0, gate="none"))  # type: ignore[arg-type]
 
 
-def test_no_peer_is_trained_on_gold_or_on_the_half_it_speaks_of(tmp_path: Path) -> None:
+def test_no_peer_is_trained_on_gold_or_on_the_part_it_speaks_of(tmp_path: Path) -> None:
     run = noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=20)
     noisy.carry(run, "peer-advised", gate="gold")
-    halves = [set(run.fits[name].labelled.items.ids) for name in ("scout-a", "scout-b")]
-    assert not halves[0] & halves[1] and halves[0] | halves[1] == set(ITEMS.ids[20:])
-    for name, half in zip(("peer-a", "peer-b"), halves, strict=True):
-        assert set(run.fits[name].labelled.items.ids) <= half
+    rest = set(ITEMS.ids[20:])
+    taught = {part: set(run.fits[f"scout-{part}"].labelled.items.ids) for part in "abcd"}
+    spoken = {part: rest - taught[part] for part in "abcd"}
+    assert set().union(*spoken.values()) == rest and sum(map(len, spoken.values())) == len(rest)
+    assert all(ids <= rest for ids in taught.values())
+    for part, ids in taught.items():
+        assert set(run.fits[f"peer-{part}"].labelled.items.ids) <= ids
     gold = run.fits["student"].labelled.select(run.fits["student"].labelled.items.rows(ITEMS.ids[:20]))
     assert torch.equal(gold.labels, LABELS[:20]) and gold.weight.tolist() == [1.0] * 20
+
+
+def test_copies_stand_in_one_part_and_nobody_learns_from_a_copy_of_gold(tmp_path: Path) -> None:
+    doubled = torch.arange(240).roll(40) % 120  # each content twice; those of the 20 gold items once more in the pool
+    items = Items(ITEMS.ids, ITEMS.inputs[doubled])
+    run = noisy.work(tmp_path, RANDOM[doubled], items, LABELS[doubled], gold=20)
+    noisy.carry(run, "peer-advised", gate="gold")
+    copies = {item for item, content in zip(items.ids[20:], doubled[20:].tolist(), strict=True) if content in doubled[:20]}
+    for part in "abcd":
+        learned = run.fits[f"scout-{part}"].labelled.items
+        contents = doubled[items.rows(learned.ids)].tolist()
+        assert len(contents) == 2 * len(set(contents)) and not copies & set(learned.ids)
+    assert copies & set(run.fits["student"].labelled.items.ids), "they are spoken of and told like any other"
+
+
+def test_scouts_learn_for_longer_as_long_as_unseen_claims_become_more_probable(tmp_path: Path) -> None:
+    def epochs(name: str, rate: float, most: int) -> int:
+        loop = noisy.LOOP.model_copy(update={"learning_rate": rate, "num_train_epochs": most})
+        run = noisy.work(tmp_path / name, RANDOM, ITEMS, LABELS, gold=20, options=loop)
+        noisy.carry(run, "peer-advised", gate="gold")
+        assert len({len(run.fits[f"scout-{part}"].history) for part in "bcd"}) == 1, "each part's alike"
+        return len(run.fits["scout-b"].history)
+
+    assert epochs("slow", 1e-3, 9) == 8, "no longer than the student"
+    assert epochs("short", 1e-3, 3) == 2, "but never more briefly than it says"
+    assert epochs("fast", 3e-1, 9) < 8
 
 
 def test_as_many_are_told_as_are_estimated_right_of_every_class_alike(tmp_path: Path) -> None:
@@ -88,10 +118,12 @@ def test_the_student_is_told_of_the_trusted_what_the_peers_were(tmp_path: Path) 
     run = noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=20)
     noisy.carry(run, "peer-advised", gate="gold", gold_weight=0)
     student = run.fits["student"].labelled
-    for name in ("peer-a", "peer-b"):
+    trusted = set()
+    for name in ("peer-a", "peer-b", "peer-c", "peer-d"):
         high = run.fits[name].labelled
         assert torch.equal(student.select(student.items.rows(high.items.ids)).targets, high.targets)
-    assert len(student) > len(run.fits["peer-a"].labelled) + len(run.fits["peer-b"].labelled)
+        trusted |= set(high.items.ids)
+    assert 110 <= len(trusted) < len(student), "half of the items at least, and not all that is told"
 
 
 def test_halves_open_where_claims_err_at_random_and_shut_where_the_teacher_is_right(tmp_path: Path) -> None:
@@ -129,9 +161,16 @@ def test_gold_that_no_teacher_speaks_of_is_held_against_nobody(tmp_path: Path) -
         noisy.carry(noisy.work(tmp_path / "none", silent, ITEMS, LABELS, gold=20), "peer-advised")
 
 
-def test_a_half_of_which_nothing_is_trusted_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="Gold trusts nothing that is said of one half of the 2 items"):
-        noisy.carry(noisy.work(tmp_path, RANDOM, ITEMS, LABELS, gold=238), "peer-advised")
+def test_a_pool_too_small_to_part_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="Gold trusts nothing that is said of one part of the 2 items"):
+        noisy.carry(noisy.work(tmp_path / "two", RANDOM, ITEMS, LABELS, gold=238), "peer-advised")
+    same = Items(ITEMS.ids, torch.ones(240, 2))
+    for gate in ("gold", "halves"):
+        with pytest.raises(RunError, match="items are all the same, so no peer can speak"):
+            noisy.carry(noisy.work(tmp_path / gate, RANDOM, same, LABELS, gold=20), "peer-advised", gate=gate)
+    copies = Items(ITEMS.ids, ITEMS.inputs[torch.arange(240) % 20])
+    with pytest.raises(RunError, match="Each of the 220 items is a copy of a gold item"):
+        noisy.carry(noisy.work(tmp_path / "copies", RANDOM, copies, LABELS, gold=20), "peer-advised")
 
 
 def test_a_score_of_texts_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:

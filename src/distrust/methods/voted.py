@@ -1,10 +1,11 @@
-"""What methods for teachers' mistakes begin with: the pool told by a vote, and what of it may be doubted.
+"""What methods for teachers' mistakes begin with: the pool told by a vote, what of it may be doubted, and its parts.
 
 Knows claims and gold. Does not know which of them a method doubts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Annotated
 
 import torch
@@ -13,15 +14,19 @@ from torch import Tensor
 
 from distrust import combine
 from distrust.claimed import final, majority
+from distrust.data import Items
 from distrust.errors import RunError, nearest
 from distrust.evaluate import final_claims
 from distrust.evaluate.texts import SCORES, likeness
 from distrust.evidence import Evidence
 from distrust.labelled import Labelled, from_targets
 from distrust.labels import LabelSpace
+from distrust.processes import mix
 from distrust.run import Run
+from distrust.select import rows
 from distrust.trust.claims import label_likelihood, label_match
 
+Part = tuple[str, Tensor, Tensor]  # its name, rows of the others, which teach, and its own rows, which are spoken of
 GoldWeight = Annotated[float, Field(ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")]
 
 
@@ -92,6 +97,38 @@ def doubtable(run: Run, pool: Labelled) -> Labelled:
     """The items of a pool that have no gold label: claims about the others are never ranked, so that gold can judge them."""
     known = set(run.gold.ids)
     return pool.select([row for row, item in enumerate(pool.items.ids) if item not in known])
+
+
+def parts(run: Run, items: Items, count: int, judged: Items | None = None) -> list[Part]:
+    """Items in random parts, copies of a content in one; of each its name, the rows that teach its judge, and its own rows.
+
+    What teaches is every other part, but for copies of what is `judged` too: it must be as new to a judge as the part is.
+
+    Raises:
+        RunError: all items are copies of one, or of what is judged.
+    """
+    known = set() if judged is None else set(_contents(judged))
+    met: dict[Hashable, int] = {}
+    content = torch.tensor([met.setdefault(one, len(met)) for one in _contents(items)], dtype=torch.long)  # (N,)
+    if len(met) < 2:
+        raise RunError(
+            f"The {len(items)} items are all the same, so no peer can speak of what it has not seen; set gate: none."
+        )
+    new = torch.tensor([one not in known for one in met])[content]  # (N,) bool
+    if not bool(new.any()):
+        raise RunError(
+            f"Each of the {len(items)} items is a copy of a gold item, so no peer can be judged by gold; set gate: none."
+        )
+    order = torch.randperm(len(met), generator=torch.Generator().manual_seed(mix(run.seed, 3)))
+    part = torch.empty_like(order)
+    part[order] = torch.arange(len(met)) % count
+    part = part[content]  # (N,)
+    return [(chr(ord("a") + one), rows((part != one) & new), rows(part == one)) for one in range(min(count, len(met)))]
+
+
+def _contents(items: Items) -> list[Hashable]:
+    """What items are made of, equal for copies."""
+    return list(items.inputs) if isinstance(items.inputs, tuple) else [tuple(one.flatten().tolist()) for one in items.inputs]
 
 
 def _warn_of_chance(run: Run, pool: Labelled) -> None:

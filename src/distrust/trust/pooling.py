@@ -29,7 +29,7 @@ class Advice:
 
     Args:
         posterior: (N, C) P(class) of every item of the pool.
-        on_gold: (n, C) the same of gold items, each by claims' error models that have not seen it.
+        on_gold: (K, n, C) the same of gold items with each peer's opinion, by claims' error models that have not seen them.
         say: (3,) exponents of the peer's opinion, of what the claims mean, and of the bare claims.
         shrinkage: of the claims' error model, chosen by gold.
     """
@@ -52,11 +52,13 @@ def advise(
 
     P(class | item) is proportional to peer^a · P(class | claims)^b · exp(c · share of the claims): a, b, c >= 0 have the
     largest likelihood on gold under a ridge. P(class | claims) is `combine.fit_confusions`; of a gold item it is fitted
-    on the other gold, which is what the fit of a, b and c sees; where there is one gold label alone, on that one.
+    on the other gold, which is what the fit of a, b and c sees; where there is one gold label alone, on that one. Of gold
+    every peer has an opinion, as alone as it is used in the pool: the mean of several would be surer of itself and
+    oftener right than any of them. All K opinions of a gold item together count as one item.
 
     Args:
         peer: (N, C) probabilities of a peer that was not trained on the item.
-        peer_on_gold: (n, C) the same of gold items.
+        peer_on_gold: (K, n, C) those of gold items by K peers.
         claims: (M, N) long, claims_on_gold: (M, n) long; -1 abstains.
         labels: (n,) long gold classes.
         known: (M, C) bool, which classes a teacher knows; None: all.
@@ -69,10 +71,14 @@ def advise(
     classes = peer.shape[-1]
     if not len(labels):
         raise DataError("A peer's say is fitted on gold, and there is none; give gold.")
-    if not len(labels) == len(peer_on_gold) == claims_on_gold.shape[1] or claims.shape[1] != len(peer):
+    if peer_on_gold.ndim != 3 or not peer_on_gold.shape[1] == len(labels) == claims_on_gold.shape[1]:
         raise DataError(
-            f"There are {len(labels)} gold labels, {len(peer_on_gold)} opinions and {claims_on_gold.shape[1]} claims on "
-            f"gold, {len(peer)} opinions and {claims.shape[1]} claims on the pool; each item has one of each."
+            f"There are {len(labels)} gold labels, opinions {tuple(peer_on_gold.shape)} and {claims_on_gold.shape[1]} "
+            f"claims on gold; legal opinions are (peers, {len(labels)}, {classes}), and each item has a claim."
+        )
+    if claims.shape[1] != len(peer):
+        raise DataError(
+            f"There are {len(peer)} opinions and {claims.shape[1]} claims on the pool; each item has one of each."
         )
 
     def meaning(rows: Tensor, asked: Tensor, shrinkage: float) -> Tensor:
@@ -87,7 +93,7 @@ def advise(
         for turn in turns:
             rest = every[~torch.isin(every, turn)] if len(turns) > 1 else every
             held[turn] = meaning(rest, claims_on_gold[:, turn], shrinkage)
-        opinions = _opinions(peer_on_gold, held, claims_on_gold)
+        opinions = torch.stack([_opinions(one, held, claims_on_gold) for one in peer_on_gold], 1)  # (3, K, n, C)
         say, loss = fit_say(opinions, labels, (1.0, 1.0, 0.0))
         if best is None or loss < best[0]:
             best = (loss, say, shrinkage, opinions)
@@ -98,22 +104,24 @@ def advise(
 
 
 def pool(opinions: Tensor, say: Tensor) -> Tensor:
-    """Log-linear pool: log opinions (F, B, C) with exponents (F,) to probabilities (B, C)."""
-    return torch.einsum("f,fbc->bc", say.to(opinions), opinions).softmax(-1).float()
+    """Log-linear pool: log opinions (F, ..., C) with exponents (F,) to probabilities (..., C)."""
+    return torch.einsum("f,f...c->...c", say.to(opinions), opinions).softmax(-1).float()
 
 
 def fit_say(opinions: Tensor, labels: Tensor, start: Sequence[float]) -> tuple[Tensor, float]:
     """Exponents (F,) >= 0 of largest likelihood on gold, under a ridge towards `start`; and the mean log-loss there.
 
     Args:
-        opinions: (F, n, C) log-probabilities.
+        opinions: (F, K, n, C) log-probabilities, K of each kind for each item, which count as one together.
         labels: (n,) long.
         start: F exponents.
     """
     from scipy.optimize import minimize
 
-    said, first = opinions.double().numpy(), np.asarray(start, dtype=np.float64)
-    gold, here = labels.numpy(), np.arange(len(labels))
+    peers = opinions.shape[1]
+    said, first = opinions.flatten(1, 2).double().numpy(), np.asarray(start, dtype=np.float64)  # (F, K · n, C)
+    gold = labels.repeat(peers).numpy()
+    here = np.arange(len(gold))
 
     def loss(say: np.ndarray) -> tuple[float, np.ndarray]:
         scores = np.einsum("f,fnc->nc", say, said)
@@ -123,8 +131,8 @@ def fit_say(opinions: Tensor, labels: Tensor, start: Sequence[float]) -> tuple[T
         wrong = chances / total  # (n, C) less the gold class: the gradient of the log-loss by the scores
         wrong[here, gold] -= 1
         away = say - first
-        value = float((np.log(total[:, 0]) - scores[here, gold]).sum() + RIDGE * away @ away)
-        return value, np.einsum("fnc,nc->f", said, wrong) + 2 * RIDGE * away
+        value = float((np.log(total[:, 0]) - scores[here, gold]).sum() / peers + RIDGE * away @ away)
+        return value, np.einsum("fnc,nc->f", said, wrong) / peers + 2 * RIDGE * away
 
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(first))
     mean = (float(found.fun) - RIDGE * float(((found.x - first) ** 2).sum())) / len(labels)
