@@ -5,6 +5,7 @@ Higher always means believe more. `entropy` and `cross_entropy` are measures, na
 teachers' claims into chances. Knows nothing of training or of teachers.
 """
 
+from distrust.trust.adequacy import calibrate, choice, lead, soft_choice
 from distrust.trust.artefact import Trust, gold_key, load_trust, save_trust
 from distrust.trust.auto import Auto, Blend
 from distrust.trust.calibration import calibrated, fit_calibration
@@ -15,8 +16,10 @@ from distrust.trust.distribution import certainty, confidence, entropy, margin
 from distrust.trust.ebcc import Ebcc
 from distrust.trust.entropy_weights import entropy_weights
 from distrust.trust.estimators import ESTIMATORS, TrustModel, find
+from distrust.trust.familiarity import energy, mahalanobis, max_logit, neighbours
 from distrust.trust.gold import cross_entropy, likelihood
 from distrust.trust.label_weights import ca_mkd_weights, label_loss, label_weights, reciprocal_weights, softmin_weights
+from distrust.trust.passes import consensus, mc_certainty
 from distrust.trust.stated import p_true, read_confidence, stated_confidence
 from distrust.trust.support import claim_probability, support
 from distrust.trust.table import Estimator, Fitted, Table
@@ -41,12 +44,16 @@ __all__ = [
     "WeightedVote",
     "agreement",
     "ca_mkd_weights",
+    "calibrate",
     "calibrated",
     "certainty",
+    "choice",
     "claim_probability",
     "clean_probability",
     "confidence",
+    "consensus",
     "cross_entropy",
+    "energy",
     "entropy",
     "entropy_weights",
     "find",
@@ -56,9 +63,14 @@ __all__ = [
     "label_loss",
     "label_match",
     "label_weights",
+    "lead",
     "likelihood",
     "load_trust",
+    "mahalanobis",
     "margin",
+    "max_logit",
+    "mc_certainty",
+    "neighbours",
     "p_true",
     "read_confidence",
     "reciprocal_weights",
