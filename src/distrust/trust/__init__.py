@@ -79,6 +79,7 @@ __all__ = [
     "self_certainty",
     "self_consistency",
     "silence",
+    "soft_choice",
     "softmin_weights",
     "stated_confidence",
     "support",
