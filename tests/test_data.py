@@ -142,7 +142,11 @@ def test_the_first_rows_can_be_asked_for(tmp_path: Path) -> None:
         ("t.csv", "text,label\n", "has no rows"),
         ("t.csv", "text,text\na,b\n", "names the column 'text' twice"),
         ("t.csv", "txt,label\na,b\n", r"no column 'text'; did you mean 'txt'\? it has txt, label"),
-        ("t.csv", b"text\n\xff\xfe\n", "cannot be read as csv"),
+        ("t.csv", b"text\n\xff\xfe\n", r"t\.csv is no text in UTF-8; save it so, or as parquet"),
+        ("t.jsonl", '{"text": "a"}'.encode("utf-16"), r"t\.jsonl is no text in UTF-8"),
+        ("t.csv", "text;label\na;b\n", "separates columns by ';'; legal is a comma, and a tab in .tsv"),
+        ("t.csv", "text\tlabel\na\tb\n", r"separates columns by '\\t'"),
+        ("t.tsv", "text,label\na,b\n", "separates columns by ','"),
         ("t.jsonl", '{"text": "a"}\n{"text": \n', r"t\.jsonl, line 2 is no JSON .*; each line is one object"),
         ("t.jsonl", '{"text": "a"}\n3\n', "does not hold objects"),
         ("t.jsonl", "", "has no rows"),
@@ -163,7 +167,7 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path: Path, name: str, cont
 def test_a_parquet_cut_anywhere_is_refused(tmp_path: Path) -> None:
     whole = Path(parquet(tmp_path, {"text": [f"text {row}" for row in range(500)]})).read_bytes()
     for size in (4, len(whole) // 2, len(whole) - 1):
-        with pytest.raises(DataError, match="may be truncated"):
+        with pytest.raises(DataError, match=r"[^.]; it may be truncated"):
             load_items(written(tmp_path, "cut.parquet", whole[:size]))
 
 

@@ -203,8 +203,10 @@ def _read_file(file: Path, kind: str) -> dict[str, list[Any]]:
         return _read_json_lines(file)
     except DataError:
         raise
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is no text in UTF-8; save it so, or as parquet.") from error
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:160].rstrip(".")
         raise DataError(f"{file} cannot be read as {kind}: {reason}; it may be truncated or of another kind.") from error
 
 
@@ -213,10 +215,14 @@ def _read_csv(file: Path) -> dict[str, list[Any]]:
 
     csv.field_size_limit(2**27)
     with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.reader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+        comma = "\t" if file.suffix.lower() == ".tsv" else ","
+        reader = csv.reader(lines, delimiter=comma, strict=True)
         header = next(reader, None)
         if not header:
             raise DataError(f"{file} is empty; its first line names the columns.")
+        odd = next((one for one in ";\t," if one != comma and len(header) == 1 and one in header[0]), None)
+        if odd is not None:
+            raise DataError(f"{file} separates columns by {odd!r}; legal is a comma, and a tab in .tsv.")
         rows = []
         for row in reader:
             if row and len(row) != len(header):

@@ -59,7 +59,7 @@ def test_no_formula_gets_into_the_table(distrust: Call, tmp_path: Path) -> None:
 def test_texts_that_tell_nothing_are_said_to(distrust: Call, tmp_path: Path) -> None:
     rows = [{"text": f"text number {n}", "said": "a" if n % 3 else "b"} for n in range(60)]
     code, _, err = distrust("audit", write(tmp_path / "n.csv", rows), "--labels", "said", "--out", tmp_path / "a")
-    assert code == 0 and "the texts tell them nothing" in err
+    assert code == 0 and "the texts tell them nothing, and the rate and the list of suspects are worth little." in err
 
 
 def test_hostile_texts_and_labels_are_inert(distrust: Call, tmp_path: Path) -> None:

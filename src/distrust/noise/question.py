@@ -206,7 +206,7 @@ def _oddities(space: LabelSpace, claims: Tensor, texts: Tensor) -> list[str]:
     notes = []
     rare = [space.names[label] for label, times in enumerate(claims.bincount(minlength=len(space))) if 0 < times < FOLDS]
     if rare:
-        named = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
+        named = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
         notes.append(f"{len(rare)} classes are claimed fewer than {FOLDS} times, too rarely to be learned: {named}.")
     alike: dict[str, list[str]] = {}
     for name in space.names:

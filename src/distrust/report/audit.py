@@ -112,8 +112,9 @@ def _doubts(question: Question, noise: Noise, chances: Tensor) -> list[str]:
     agreed = float((chances.argmax(-1) == question.claims).double().mean())
     common = float(noise.claimed.max()) / len(question.items)
     if agreed <= common:
+        little = "list of suspects is" if noise.gold else "rate and the list of suspects are"
         doubts.append(
             f"Students guess {agreed:.0%} of the claims, no more than always saying the most frequent class ({common:.0%}): "
-            "the texts tell them nothing, and the list of suspects is worth little."
+            f"the texts tell them nothing, and the {little} worth little."
         )
     return doubts
