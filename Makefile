@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate r52 tables panel audit peer_advised
+NAMES ?= step annotate r52 tables panel audit peer_advised signals stopping
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -37,6 +37,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks._readme
 	$(BIN)/python -m benchmarks._panel_page
 	$(BIN)/python -m benchmarks._peer_page
+	$(BIN)/python -m benchmarks._signals_page
 
 # torch goes first and pinned: whatever comes later then leaves it alone.
 $(INSTALLED): pyproject.toml constraints.txt

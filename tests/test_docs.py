@@ -53,7 +53,7 @@ def tables(folder: Path) -> None:
                 table.writerow([f"about {topic} {rng.random():.4f} {name}", topic if row < gold else ""])
 
 
-@pytest.mark.parametrize("page", ["README.md", "concepts.md", "evidence.md", "python.md", "trust.md"])
+@pytest.mark.parametrize("page", ["README.md", "concepts.md", "evidence.md", "python.md", "signals.md", "trust.md"])
 def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert blocks(page, "python")
@@ -178,10 +178,11 @@ def test_make_targets_exist() -> None:
 
 
 def test_the_figures_are_those_of_the_result_files() -> None:
-    from benchmarks import _panel_page, _peer_page, _readme
+    from benchmarks import _panel_page, _peer_page, _readme, _signals_page
     from benchmarks._pages import BETWEEN
 
     pages = {_readme.README: _readme.figures, _panel_page.PAGE: _panel_page.tables, _peer_page.PAGE: _peer_page.table}
+    pages |= {_signals_page.PAGE: _signals_page.tables}
     for page, written in pages.items():
         assert BETWEEN.findall(page.read_text(encoding="utf-8")) == [written()], f"{page.name}: run `make docs`"
 

@@ -42,8 +42,9 @@ def next_gain(bought: Sequence[int], right: Tensor, block: int, bootstrap: int =
 
     A power law, accuracy = a - b · answers^-c with b at least 0, is fitted to the points by least squares, over exponents c
     from .05 to 2 that are drawn towards one half where points do not say; with two points it is one half. The interval is
-    of 95 %: validation items are resampled, each resample fitted, and the swing added by which items change between one
-    student and the next. Points of one kind of buying are meant: a curve that was bought at random says nothing of choosing.
+    of 95 %, and that of a measurement: validation items are resampled, each resample fitted, and the swing added by which
+    items change between one student and the next; it is no narrower than so many items can measure. Points of one kind of
+    buying are meant: a curve that was bought at random says nothing of choosing.
 
     Args:
         bought: K numbers of answers, two or more, rising; the last is where one stands.
@@ -59,8 +60,8 @@ def next_gain(bought: Sequence[int], right: Tensor, block: int, bootstrap: int =
     _check(bought, right, block)
     curve = right.detach().cpu().double()
     items = curve.shape[-1]
-    change = (curve[1:] - curve[:-1]).square().mean(-1).mean()  # share of items whose outcome changes from point to point
-    variance = float(change.clamp(min=SWING)) / items
+    changed = (curve[-1] - curve[-2]).square().mean()  # share of items, by luck as much as by learning
+    variance = float(changed.clamp(min=SWING)) / items
     generator = torch.Generator().manual_seed(seed)
     means = [curve.mean(-1).unsqueeze(0)]
     means += [_counts(rows, items, generator) @ curve.T / items for rows in _chunks(bootstrap, items)]
