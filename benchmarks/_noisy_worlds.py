@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from distrust.data import Items, load_items
+from distrust.evidence import Evidence
+from distrust.files import fingerprint
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
 from distrust.methods import METHODS
@@ -60,9 +62,25 @@ class World:
     curve: Tensor
 
 
-def world(name: str, teacher: str, amount: int, seed: int) -> World:
+class Said:
+    """A teacher whose claims (N,) on the pool are known."""
+
+    keeps_answers = True
+
+    def __init__(self, here: World) -> None:
+        self.name, self.space, self.here = "teacher", here.space, here
+        self.fingerprint = fingerprint("claims", here.claims)
+        self.row_of = {item: row for row, item in enumerate(here.pool.ids)}
+
+    def ask(self, items: Items) -> Evidence:
+        rows = [self.row_of[item] for item in items.ids]
+        return Evidence(self.name, items.ids, self.space, self.here.claims[rows][None])
+
+
+def world(name: str, teacher: str, amount: int, seed: int, most: int = POOL) -> World:
     """A set with a teacher: `llm` (recorded), `weak` (n-grams trained on `amount` labels), or noise at `amount` per cent.
 
+    The pool has `most` items at most (R52's: all).
     Which items a weak teacher or gold gets depends on the seed, and so does noise; the test items never do.
     """
     items, labels, test, test_labels = _read(name)
@@ -70,9 +88,9 @@ def world(name: str, teacher: str, amount: int, seed: int) -> World:
     truth = torch.tensor([space.index(one) for one in labels])
     order = list(range(len(items)))
     random.Random(f"{name}/{seed}").shuffle(order)
-    apart, rows = order[:WEAK], order[WEAK : WEAK + POOL]
+    apart, rows = order[:WEAK], order[WEAK : WEAK + most]
     if teacher == "llm":
-        rows = order if name == "r52" else order[:POOL]
+        rows = order if name == "r52" else order[:most]
     pool, right = items.select(rows), truth[rows]
     if teacher == "llm":
         said = items.columns[ANSWERS[name]]
