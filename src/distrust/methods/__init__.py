@@ -14,14 +14,18 @@ from pydantic import ValidationError
 
 from distrust.errors import RecipeError, nearest
 from distrust.methods.co_teaching import CoTeaching, co_teaching
+from distrust.methods.concatenated import Concatenated, concatenated
 from distrust.methods.distill import Distill, distill
 from distrust.methods.elr import Elr, elr
 from distrust.methods.gold_only import GoldOnly, gold_only
 from distrust.methods.mckd import Mckd, mckd
+from distrust.methods.muka import Muka, muka
+from distrust.methods.padded_average import PaddedAverage, padded_average
 from distrust.methods.peer_advised import PeerAdvised, peer_advised
 from distrust.methods.selective import Selective, selective
 from distrust.methods.self_distillation import SelfDistillation, self_distillation
 from distrust.methods.small_loss import SmallLoss, small_loss
+from distrust.methods.uhc import Uhc, uhc
 from distrust.recipe import Strict
 from distrust.recipe_file import sentence
 from distrust.run import Run
@@ -49,6 +53,10 @@ METHODS = {
     "co-teaching": Method(co_teaching, CoTeaching, "two students, each learning from what the other finds easy"),
     "small-loss": Method(small_loss, SmallLoss, "believe a claim as far as its loss looks clean: DivideMix's split"),
     "elr": Method(elr, Elr, "hold the student to what it said early: early-learning regularisation"),
+    "muka": Method(muka, Muka, "merge specialists that know different classes: believe the one that knows the item"),
+    "concatenated": Method(concatenated, Concatenated, "merge specialists by their logits side by side: vanilla KD"),
+    "padded-average": Method(padded_average, PaddedAverage, "merge specialists by their mean, zero where one does not know"),
+    "uhc": Method(uhc, Uhc, "merge specialists by agreeing with each over its own classes"),
 }
 
 
