@@ -25,6 +25,8 @@ from distrust.recipe import Answer, Budget, Endpoint, Recorded
 from distrust.teachers.endpoint import EndpointTeacher
 from distrust.teachers.recorded import RecordedTeacher
 from distrust.trust import p_true
+from tests import servers
+from tests.annotating import numbered
 from tests.writers import flips, writer
 
 SPACE = LabelSpace(("cat", "dog", "emu"))
@@ -198,3 +200,25 @@ def test_an_endpoint_judges_from_log_probabilities_where_served_and_its_calls_ar
         found = moved.confidence(one.ask(moved.items))
         assert one.spending().calls == 4 and one.spending().ended == "budget.calls"
         assert near(found[:2], wanted[:2]) and int(found.isnan().sum()) == 1
+
+
+def test_a_real_server_assists_from_log_probabilities_and_by_agreement(tmp_path: Path) -> None:
+    """llama.cpp's server: the model names colours rightly, and has little confidence in a teacher's wrong ones."""
+    model, items, space = servers.tiny_llama(tmp_path), numbered(24), LabelSpace(servers.LABELS)
+    claims = torch.arange(24) % 3
+    wrong = torch.arange(24) % 4 == 0
+    teacher = Evidence("t", items.ids, space, torch.where(wrong, (claims + 1) % 3, claims)[None])
+    port = servers.free_port()
+    process = servers.start_llama_cpp(model / "tiny.gguf", port)
+    try:
+        options = {"kind": "endpoint", "name": "ta", "base_url": f"http://127.0.0.1:{port}/v1", "model": str(model)}
+        options |= {"prompt": servers.PROMPT, "max_tokens": 4, "concurrency": 4}
+        with Ledger(tmp_path / "ledger") as ledger:
+            for more in ({"logprobs": 10}, {"samples": 3, "temperature": 0.3, "seed": 0}):
+                one = EndpointTeacher(Endpoint.model_validate(options | more), space, ledger, Budget())
+                said = one.ask(items)
+                found = confidence_in(said, teacher, items)
+                assert (said.logits is not None) == ("logprobs" in more)
+                assert bool((found[wrong] < 0.4).all()) and bool((found[~wrong] > 0.6).all())
+    finally:
+        servers.stop(process, kill=True)
