@@ -548,3 +548,20 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="ask first"):
         store.column(teacher, items, "logits.values")
     assert store.column(teacher, items.select([3]), "logits.values").shape == (1, 3)
+
+
+# --- the top classes -----------------------------------------------------------------------------------------------
+
+
+def test_the_top_classes_are_kept_with_the_exact_mass_of_the_rest(tmp_path: Path) -> None:
+    items, _ = worlds.points(30)
+    teacher, whole = Counting(keep_top=2), logits(Counting().ask(items)).double().softmax(-1)
+    said = EvidenceStore(tmp_path, shard_items=7).ask(teacher, items).logits
+    assert isinstance(said, TopK) and said.ids.shape == (30, 2)
+    torch.testing.assert_close(said.logp.double().exp(), whole.sort(-1, descending=True).values[:, :2])
+    torch.testing.assert_close(said.tail.double(), whole.min(-1).values, rtol=1e-5, atol=0)
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/logits.*")) == 30 * (2 * (8 + 4) + 4)
+    with pytest.raises(TeacherError, match="is not the one"):
+        EvidenceStore(tmp_path).ask(Counting(keep_top=1), items)
+    with pytest.raises(TeacherError, match="teacher has 3 classes and cannot keep 4; legal is 1 to 3"):
+        Counting(keep_top=4)

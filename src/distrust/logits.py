@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from distrust.errors import DataError
@@ -64,6 +65,23 @@ class TopK:
 
     def select(self, rows: Tensor) -> TopK:
         return TopK(self.ids[rows], self.logp[rows], self.tail[rows], self.classes)
+
+
+def top(values: Tensor, k: int) -> TopK:
+    """The k likeliest classes of logits (*items, C) and the exact mass of all others, both by a double-precision softmax.
+
+    What is lost: how the rest of the mass is spread. It is read as spread evenly, also where a temperature softens it. A row
+    of -inf, which says nothing, still says nothing.
+
+    Raises:
+        DataError: a k that is no number of classes.
+    """
+    if not 1 <= k <= values.shape[-1]:
+        raise DataError(f"The top {k} of {values.shape[-1]} classes cannot be kept; legal is 1 to {values.shape[-1]}.")
+    logp = values.double().log_softmax(-1).nan_to_num(nan=-torch.inf)
+    kept, ids = logp.topk(k, -1)
+    tail = logp.exp().scatter(-1, ids, 0.0).sum(-1)
+    return TopK(ids, kept.to(values.dtype), tail.to(values.dtype), values.shape[-1])
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,9 @@ class Classifier(Strict):
     head: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="modules that make the logits of `feature`, in order; `auto` finds its own"
     )
+    keep_top: int | None = Field(
+        None, gt=0, description="keep so many classes of its logits, the likeliest, and the mass of the rest; default: all"
+    )
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ Knows modules, batches and evidence. Knows nothing of checkpoints, tokens or rec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from distrust.data import Items
 from distrust.errors import TeacherError
 from distrust.evidence import Cost, Dense, Evidence
 from distrust.labels import LabelSpace
+from distrust.logits import top
 from distrust.modules import frozen
 from distrust.secrets import show
 from distrust.taps import tapped
@@ -30,6 +32,7 @@ def ask_module(
     items: Items,
     features: Mapping[str, str],
     heads: Mapping[str, nn.Module],
+    keep_top: int | None = None,
 ) -> Evidence:
     """Ask a module about all items; its modes, gradient flags and hooks are as before afterwards.
 
@@ -39,9 +42,10 @@ def ask_module(
         batches: rows, every item once, in any order.
         features: taps to keep, by name.
         heads: what makes the logits of a tap, by its name.
+        keep_top: keep so many classes of the logits; default all.
 
     Returns:
-        One claim and C logits per item, in the items' order; free of charge.
+        One claim and C logits per item, or its top ones, in the items' order; free of charge.
 
     Raises:
         TeacherError: items that the module cannot read, logits of another shape, answers that differ each time,
@@ -63,7 +67,8 @@ def ask_module(
                     _check_head(name, path, heads[feature], latest[feature], given)
                 _place(name, kept, feature, latest[feature].float().cpu(), rows, len(items))
     claims = logits.argmax(-1).unsqueeze(0)
-    return Evidence(name, items.ids, space, claims, Dense(logits), kept, cost=Cost.free(len(items)))
+    said = Evidence(name, items.ids, space, claims, Dense(logits), kept, cost=Cost.free(len(items)))
+    return said if keep_top is None else replace(said, logits=top(logits, keep_top))  # after NaN was refused
 
 
 def call(name: str, answer: Callable[[Tensor], Tensor], rows: Tensor, classes: int) -> Tensor:

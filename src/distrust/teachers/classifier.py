@@ -82,10 +82,10 @@ class ClassifierTeacher:
         tap, parts = self._tap(options)
         self._features = taps.check(self._model, {**(features or {}), **tap}, self.name, TeacherError)
         self.heads = _heads(self._model, {**(heads or {}), **parts}, self._features, self.name)
-        self._batch_size = options.batch_size
+        self._batch_size, self._keep_top = options.batch_size, _checked_top(options.keep_top, self.space, self.name)
         self.fingerprint = fingerprint(
             "classifier", self.space.names, settings(model), tokenizer_key(self._tokenizer),
-            self._max_length, self._features, _heads_key(self.heads), weights_key(model),
+            self._max_length, self._features, self._keep_top, _heads_key(self.heads), weights_key(model),
         )  # fmt: skip
 
     def _tap(self, options: recipe.Classifier) -> tuple[Features, Heads]:
@@ -101,10 +101,11 @@ class ClassifierTeacher:
         return {"feature": path + taps.INPUT}, {"feature": [path]}
 
     def ask(self, items: Items) -> Evidence:
-        """One claim and C logits per item, in the items' order; free of charge."""
+        """One claim and C logits per item, or the top ones, in the items' order; free of charge."""
         tokens = self._read(items)
         answer, batches = self._answering(tokens), tokens.by_length(self._batch_size)
-        return ask_module(self.name, self.space, self._model, answer, batches, items, self._features, self.heads)
+        kept = self._features, self.heads, self._keep_top
+        return ask_module(self.name, self.space, self._model, answer, batches, items, *kept)
 
     def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
         """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
@@ -134,6 +135,7 @@ class ModuleTeacher:
         inputs: what the module reads of items, when it is not `Items.inputs` itself; needs a `fingerprint`.
         features, heads: as for `ClassifierTeacher`; the paths of a head are read when it is asked for.
         batch_size: items at once.
+        keep_top: keep only so many classes of the logits, the likeliest, and the mass of the rest; default all.
         fingerprint: what this teacher is; default: a hash of the module's classes and weights at the time of asking.
 
     The module stays the caller's: where it lies, its modes and its gradient flags are as before after every ask.
@@ -151,6 +153,7 @@ class ModuleTeacher:
         features: Features | None = None,
         heads: Heads | None = None,
         batch_size: int = 256,
+        keep_top: int | None = None,
         fingerprint: str | None = None,
     ) -> None:
         if inputs is not None and fingerprint is None:
@@ -162,14 +165,14 @@ class ModuleTeacher:
         self._features = taps.check(module, features or {}, name, TeacherError)
         self._heads = heads or {}
         _heads(module, self._heads, self._features, name)  # refuses early what is no head
-        self._batch_size = batch_size
+        self._batch_size, self._keep_top = batch_size, _checked_top(keep_top, space, name)
         self._fingerprint = fingerprint
 
     @property
     def fingerprint(self) -> str:
         """What answers depend on; read it when asking, since the caller may train the module further."""
         own = self._fingerprint or weights_key(self._module)
-        return fingerprint("module", self.space.names, self._features, _heads_key(self.heads), own)
+        return fingerprint("module", self.space.names, self._features, self._keep_top, _heads_key(self.heads), own)
 
     @property
     def heads(self) -> dict[str, nn.Module]:
@@ -177,9 +180,10 @@ class ModuleTeacher:
         return _heads(self._module, self._heads, self._features, self.name)
 
     def ask(self, items: Items) -> Evidence:
-        """One claim and C logits per item; free of charge."""
+        """One claim and C logits per item, or the top ones; free of charge."""
         answer, batches = self._answering(items), _in_order(len(items), self._batch_size)
-        return ask_module(self.name, self.space, self._module, answer, batches, items, self._features, self.heads)
+        kept = self._features, self.heads, self._keep_top
+        return ask_module(self.name, self.space, self._module, answer, batches, items, *kept)
 
     def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
         """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
@@ -191,6 +195,12 @@ class ModuleTeacher:
         read = read_tensor(items, self._inputs, self.name)
         here = device_of(self._module)
         return lambda rows: self._module(read[rows].to(here))
+
+
+def _checked_top(keep_top: int | None, space: LabelSpace, who: str) -> int | None:
+    if keep_top is not None and not 1 <= keep_top <= len(space):
+        raise TeacherError(f"{who} has {len(space)} classes and cannot keep {keep_top}; legal is 1 to {len(space)}.")
+    return keep_top
 
 
 def _in_order(count: int, size: int) -> list[Tensor]:
