@@ -13,10 +13,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from distrust.errors import RecipeError, nearest
+from distrust.methods.aekd import Aekd, aekd
+from distrust.methods.averaged import Averaged, averaged
+from distrust.methods.best_teacher import BestTeacher, best_teacher
+from distrust.methods.ca_mkd import CaMkd, ca_mkd
 from distrust.methods.co_teaching import CoTeaching, co_teaching
 from distrust.methods.concatenated import Concatenated, concatenated
 from distrust.methods.distill import Distill, distill
+from distrust.methods.ebkd import Ebkd, ebkd
 from distrust.methods.elr import Elr, elr
+from distrust.methods.fitnet_mkd import FitnetMkd, fitnet_mkd
 from distrust.methods.gold_only import GoldOnly, gold_only
 from distrust.methods.mckd import Mckd, mckd
 from distrust.methods.muka import Muka, muka
@@ -57,6 +63,12 @@ METHODS = {
     "concatenated": Method(concatenated, Concatenated, "merge specialists by their logits side by side: vanilla KD"),
     "padded-average": Method(padded_average, PaddedAverage, "merge specialists by their mean, zero where one does not know"),
     "uhc": Method(uhc, Uhc, "merge specialists by agreeing with each over its own classes"),
+    "ca-mkd": Method(ca_mkd, CaMkd, "several teachers, each weighed item by item by how well it foretells the label"),
+    "averaged": Method(averaged, Averaged, "several teachers alike, beside the label: AVER"),
+    "best-teacher": Method(best_teacher, BestTeacher, "of several teachers the one that gold chooses, beside the label"),
+    "ebkd": Method(ebkd, Ebkd, "several teachers, each weighed item by item by how sure it is"),
+    "aekd": Method(aekd, Aekd, "several teachers, weighed step by step so that no teacher's loss rises"),
+    "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }
 
 

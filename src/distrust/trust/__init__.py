@@ -20,6 +20,7 @@ from distrust.trust.familiarity import energy, mahalanobis, max_logit, neighbour
 from distrust.trust.gold import cross_entropy, likelihood
 from distrust.trust.label_weights import ca_mkd_weights, label_loss, label_weights, reciprocal_weights, softmin_weights
 from distrust.trust.passes import consensus, mc_certainty
+from distrust.trust.reliability import Reliability, reliability
 from distrust.trust.stated import p_true, read_confidence, stated_confidence
 from distrust.trust.support import claim_probability, support
 from distrust.trust.table import Estimator, Fitted, Table
@@ -37,6 +38,7 @@ __all__ = [
     "Estimator",
     "Fitted",
     "Majority",
+    "Reliability",
     "Stacking",
     "Table",
     "Trust",
@@ -74,6 +76,7 @@ __all__ = [
     "p_true",
     "read_confidence",
     "reciprocal_weights",
+    "reliability",
     "save_trust",
     "self_agreement",
     "self_certainty",
