@@ -61,7 +61,7 @@ def look(table: Mapping[str, Sequence[Any]], path: str) -> Columns:
     text, pair = _text(columns, reasons, path)
     rest = {name: one for name, one in columns.items() if name not in (text, pair)}
     gold, teachers = _labels(rest, reasons)
-    key = _id({name: one for name, one in rest.items() if name not in reasons}, rows, reasons)
+    key = look_for_id({name: one for name, one in rest.items() if name not in reasons}, rows, reasons)
     used = [name for name in (gold, *(one.column for one in teachers)) if name is not None]
     return Columns(
         rows=rows,
@@ -179,7 +179,8 @@ def _teacher(
     )
 
 
-def _id(columns: Mapping[str, Column], rows: int, reasons: dict[str, tuple[str, str]]) -> str | None:
+def look_for_id(columns: Mapping[str, Column], rows: int, reasons: dict[str, tuple[str, str]]) -> str | None:
+    """The column of ids among those that are nothing else, its reason added; None where there is none."""
     for one in sorted(columns.values(), key=lambda one: not _named_id(one)):
         if one.words & (CONFIDENCE | RATIONALE | ABOUT):
             continue

@@ -41,11 +41,8 @@ def recipe_text(found: Columns, path: str) -> str:
     Raises:
         DataError: a path that a recipe would read as an environment variable.
     """
-    if re.search(r"\$\{\w+\}", path):
-        raise DataError(f"{path} holds ${{...}}, which a recipe reads as an environment variable; rename it.")
     parts = [
-        f"# Written by `distrust init` from {found.rows} rows. Each guess has its reason beside it: change what is wrong.",
-        "# Check it with `distrust doctor`, see what it would cost with `distrust plan`, start it with `distrust run`.",
+        *heading(found.rows, path),
         _data(found, path),
         _labels(found),
         _gold(found),
@@ -53,6 +50,21 @@ def recipe_text(found: Columns, path: str) -> str:
         _rest(found, path),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def heading(rows: int, path: str) -> list[str]:
+    """The first lines of any recipe for a table. Raises DataError for a path that means an environment variable."""
+    if re.search(r"\$\{\w+\}", path):
+        raise DataError(f"{path} holds ${{...}}, which a recipe reads as an environment variable; rename it.")
+    return [
+        f"# Written by `distrust init` from {rows} rows. Each guess has its reason beside it: change what is wrong.",
+        "# Check it with `distrust doctor`, see what it would cost with `distrust plan`, start it with `distrust run`.",
+    ]
+
+
+def folder_of(path: str) -> str:
+    """The run's folder, named after the table."""
+    return "runs/" + (re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(path).stem).strip("-") or "first")
 
 
 def scalar(value: str) -> str:
@@ -152,9 +164,8 @@ def _rest(found: Columns, path: str) -> str:
         method = "  name: gold-only  # there is no teacher yet\n"
     elif found.teachers and gold >= ENOUGH:
         method += "  options:\n    trust: confusions  # believe an answer as far as gold says this teacher is right then\n"
-    folder = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(path).stem).strip("-") or "first"
     return (
         "student:\n  kind: ngram  # hashed n-grams, no download; `kind: transformer` takes any checkpoint\n"
         f"method:  # `distrust methods` lists them\n{method}"
-        f"seed: 0\noutput_dir: runs/{folder}\n"
+        f"seed: 0\noutput_dir: {folder_of(path)}\n"
     )

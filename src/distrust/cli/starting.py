@@ -18,7 +18,8 @@ def init(
     """Look at a table and write a commented recipe for it.
 
     Guesses which columns are texts, ids, gold labels and teachers' answers, says why, and writes each guess with its
-    reason; nothing is asked, trained or paid. With a teacher's column among them the recipe runs as it is.
+    reason; nothing is asked, trained or paid. With a teacher's column among them the recipe runs as it is. A table of
+    conversations (`messages`), or of prompts and completions, gets a recipe for generation.
 
     Examples:
 
@@ -32,15 +33,17 @@ def init(
         raise RecipeError(f"{out} is the data itself; give --out another name, such as recipe.yaml.")
     if out.exists() and not force:
         raise RecipeError(f"{out} is there already; give --out another name, or --force to replace it.")
-    from distrust.columns import look
+    from distrust.columns import Columns, look
     from distrust.data import load_table
     from distrust.files import write_atomically
     from distrust.initial import recipe_text
+    from distrust.initial_open import look_for_prompts, open_recipe_text
     from distrust.secrets import show
 
-    found = look(load_table(data), data)
-    text = recipe_text(found, data)
-    write_atomically(out, text)
+    table = load_table(data)
+    prompts = look_for_prompts(table)
+    found = look(table, data) if prompts is None else prompts
+    write_atomically(out, recipe_text(found, data) if isinstance(found, Columns) else open_recipe_text(found, data))
     typer.echo(f"{show(data)}: {found.rows} rows")
     names = [show(name, limit=40) for name in found.reasons]
     roles = [show(role, limit=40) for role, _ in found.reasons.values()]
