@@ -60,7 +60,7 @@ def next_gain(bought: Sequence[int], right: Tensor, block: int, bootstrap: int =
     _check(bought, right, block)
     curve = right.detach().cpu().double()
     items = curve.shape[-1]
-    changed = (curve[-1] - curve[-2]).square().mean()  # share of items, by luck as much as by learning
+    changed = (curve[1:] - curve[:-1]).square().mean()  # share of items whose outcome changes from one student to the next
     variance = float(changed.clamp(min=SWING)) / items
     generator = torch.Generator().manual_seed(seed)
     means = [curve.mean(-1).unsqueeze(0)]
