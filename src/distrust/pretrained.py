@@ -55,6 +55,18 @@ def load_classifier(
     return _load(AutoModelForSequenceClassification, "classifier", where, revision, trust_remote_code, options)
 
 
+def class_names(where: str) -> list[str]:
+    """What a checkpoint calls its classes, in order; its weights stay unread. Raises DataError as `load_classifier` does."""
+    from transformers import AutoConfig
+
+    folder = check_folder(where)
+    if folder is not None and (folder / "adapter_config.json").is_file():
+        raise DataError(f"{where} is an adapter; merge it into its base, or name both in a recipe.")
+    with _loading(where):
+        config = AutoConfig.from_pretrained(folder or where)
+    return [str(name) for _, name in sorted(config.id2label.items())]
+
+
 def load_causal(where: str, *, revision: str | None = None, trust_remote_code: bool = False) -> tuple[Any, dict[str, Any]]:
     """A causal language model in float32 and what transformers says about loading it. Raises as `load_classifier` does."""
     from transformers import AutoModelForCausalLM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from distrust.recipe import Recipe
+    from distrust.run import Run
 
 RECIPE = Annotated[Path, typer.Argument(help="the recipe, a YAML file", metavar="RECIPE")]
 SET = Annotated[
@@ -27,13 +29,18 @@ def run(recipe: RECIPE, set_: SET = None) -> None:
 
       distrust run recipe.yaml --set method.options.trust=confusions --set seed=1 --set output_dir=runs/one
     """
-    loaded = _load(recipe, set_)
+    carry(load(recipe, set_))
+
+
+def carry(loaded: Recipe, first: Callable[[Run], None] = lambda _: None) -> None:
+    """Carry a recipe out, from its data to its report; `first` is told of the run before anything is asked."""
     from distrust.build import opened
     from distrust.cli.progress import Progress
     from distrust.finish import carry_out, write
     from distrust.processes import rank
 
     with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, task):
+        first(work)
         for warning in work.warnings:
             progress.say(f"Note: {warning}")
         facts, student = carry_out(work, task, loaded)
@@ -50,7 +57,7 @@ def plan(recipe: RECIPE, set_: SET = None) -> None:
 
     Example: distrust plan recipe.yaml
     """
-    loaded = _load(recipe, set_)
+    loaded = load(recipe, set_)
     from distrust.cli.tables import plan_table
     from distrust.plan import plan as expected
 
@@ -64,7 +71,7 @@ def annotate(recipe: RECIPE, set_: SET = None) -> None:
 
     Example: distrust annotate recipe.yaml --set budget.money=5
     """
-    loaded = _load(recipe, set_)
+    loaded = load(recipe, set_)
     from distrust.build import opened
     from distrust.cli.progress import Progress
     from distrust.cli.tables import spending_table
@@ -91,7 +98,8 @@ def demo(
     _close(output_dir, play(output_dir))
 
 
-def _load(path: Path, overrides: list[str] | None) -> Recipe:
+def load(path: Path, overrides: list[str] | None) -> Recipe:
+    """A recipe file, its method and options checked; torch gets the threads it asks for."""
     from distrust.recipe_file import load_recipe
 
     recipe = load_recipe(path, overrides)

@@ -1,0 +1,103 @@
+"""From classifiers' folders to the recipe that merges them: what `distrust merge` writes.
+
+Knows which keys of a recipe a merge needs. Knows nothing of how models are loaded or trained.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distrust.errors import RecipeError, nearest
+from distrust.pretrained import class_names
+
+MUKA = {"score": "auto", "target": "soft", "passes": 1}  # passes with dropout cost 16 times, and told no more where measured
+
+
+@dataclass(frozen=True)
+class Merging:
+    """What is merged, on what.
+
+    Args:
+        teachers: folders or hub ids of sequence classifiers, two or more.
+        data: the unlabelled items, and text: their column.
+        output: the run's folder.
+        same: "NAME=CLASS" for each teacher's name that is another's class.
+        gold: a table of labelled items, and label: its column; test: the same, for the final evaluation alone.
+        student: folder or hub id that the student starts from; default the first teacher.
+    """
+
+    teachers: Sequence[str]
+    data: str
+    output: str
+    text: str = "text"
+    same: Sequence[str] = ()
+    gold: str | None = None
+    test: str | None = None
+    label: str = "label"
+    student: str | None = None
+
+
+def merge_recipe(asked: Merging) -> dict[str, Any]:
+    """The recipe, as plain values.
+
+    Raises:
+        RecipeError: fewer than two teachers, one twice, or a mapping of a name that no teacher has.
+        DataError: no such model.
+    """
+    if len(asked.teachers) < 2:
+        raise RecipeError(f"There is nothing to merge: {len(asked.teachers)} teacher is named, and two or more are needed.")
+    twice = next((one for one, count in Counter(asked.teachers).items() if count > 1), None)
+    if twice is not None:
+        raise RecipeError(f"The teacher {twice} is named twice; each is merged once.")
+    named = {teacher: class_names(teacher) for teacher in asked.teachers}
+    maps = _maps(asked.same, named)
+    recipe: dict[str, Any] = {
+        "data": {"pool": {"path": asked.data, "text": asked.text}},
+        "teachers": [
+            {"kind": "classifier", "name": name, "model": teacher, **({"labels": maps[teacher]} if maps[teacher] else {})}
+            for teacher, name in zip(asked.teachers, names(asked.teachers), strict=True)
+        ],
+        "student": {"kind": "transformer", "model": asked.student or asked.teachers[0]},
+        "method": {"name": "muka", "options": dict(MUKA)},
+        "output_dir": asked.output,
+    }
+    if asked.gold is not None:
+        recipe["gold"] = {"path": asked.gold, "text": asked.text, "label": asked.label}
+    if asked.test is not None:
+        recipe["data"]["test"] = {"path": asked.test, "text": asked.text, "label": asked.label}
+    return recipe
+
+
+def names(teachers: Sequence[str]) -> list[str]:
+    """A short name for each: the last part of its path, and as many more as tell it apart."""
+    parts = [[part for part in Path(one).parts if part not in ("/", "..", ".")] or [one] for one in teachers]
+    made = []
+    for own in parts:
+        length = next(
+            (count for count in range(1, len(own) + 1) if sum(other[-count:] == own[-count:] for other in parts) == 1),
+            len(own),
+        )
+        made.append("/".join(own[-length:]))
+    return [name if made.count(name) == 1 else f"{name} {made[: place + 1].count(name)}" for place, name in enumerate(made)]
+
+
+def _maps(same: Sequence[str], named: dict[str, list[str]]) -> dict[str, dict[str, str]]:
+    """Each teacher's own names of classes that go by another name."""
+    maps: dict[str, dict[str, str]] = {teacher: {} for teacher in named}
+    known = sorted({name for own in named.values() for name in own})
+    for one in same:
+        name, equals, meant = one.partition("=")
+        if not equals or not name or not meant:
+            raise RecipeError(f"--same {one!r} maps nothing; write NAME=CLASS.")
+        if name not in known:
+            raise RecipeError(f"--same {one!r}: no teacher has the label {name!r}; {nearest(name, known, say='they have')}.")
+        for teacher, own in named.items():
+            if name in own and meant in own and name != meant:
+                raise RecipeError(f"--same {one!r}: {teacher} has both labels, so to it they are two classes.")
+            if name in own:
+                maps[teacher][name] = meant
+    return maps

@@ -1,0 +1,66 @@
+"""`distrust merge`: from folders to a student that `from_pretrained` loads and that knows every class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.world import Call, write
+from tests.models import save_classifier, texts
+
+
+def pool(folder: Path, count: int = 40) -> Path:
+    return write(folder / "pool.csv", [{"text": text, "n": row} for row, text in enumerate(texts(count).inputs)])
+
+
+def test_two_folders_become_one_student_of_all_classes(distrust: Call, tmp_path: Path) -> None:
+    save_classifier(tmp_path / "bank", ("loan", "card", "balance"))
+    save_classifier(tmp_path / "trip", ("flight", "cards"), seed=5)
+    data, out = pool(tmp_path), tmp_path / "out"
+    asked = ["merge", tmp_path / "bank", tmp_path / "trip", "--data", data, "--output", out]
+    code, said, err = distrust(*asked, "--set", "train.num_train_epochs=1")
+    assert code == 0, err
+    assert "5 classes of 2 teachers, 40 items:" in said
+    assert "'card' and 'cards'" in err, "named before work starts"
+    assert f"Student: {out / 'student'}" in said.replace("\n", "")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(out / "student")
+    assert list(model.config.id2label.values()) == ["loan", "card", "balance", "flight", "cards"]
+    AutoTokenizer.from_pretrained(out / "student")
+    found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert found["method"]["name"] == "muka" and any("No gold tells who knows" in note for note in found["notes"])
+    again, _, err = distrust("run", out / "merge.yaml", "--set", "train.num_train_epochs=1")
+    assert again == 0 and "fit student" not in err, "the recipe goes on where the merge was"
+
+
+def test_names_that_are_one_class_are_joined_and_gold_is_used(distrust: Call, tmp_path: Path) -> None:
+    save_classifier(tmp_path / "a", ("loan", "card"))
+    save_classifier(tmp_path / "b", ("flight", "CARDS"), seed=5)
+    data, out = pool(tmp_path), tmp_path / "out"
+    rows = [{"text": f"wheat {n}", "topic": ("loan", "card", "flight")[n % 3]} for n in range(15)]
+    gold = write(tmp_path / "gold.csv", rows)
+    more = ["--gold", gold, "--test", gold, "--label", "topic", "--same", "CARDS=card", "--set", "train.num_train_epochs=1"]
+    code, said, err = distrust("merge", tmp_path / "a", tmp_path / "b", "--data", data, "--output", out, *more)
+    assert code == 0, err
+    assert "3 classes of 2 teachers" in said and "card" in said and "a, b" in said
+    found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert any("fitted on gold" in note for note in found["notes"])
+
+
+def test_mistakes_are_sentences(distrust: Call, tmp_path: Path) -> None:
+    save_classifier(tmp_path / "a", ("loan", "card"))
+    save_classifier(tmp_path / "b", None, num_labels=2)
+    data = pool(tmp_path)
+    for given, words in (
+        ([tmp_path / "a"], "two or more are needed"),
+        ([tmp_path / "a", tmp_path / "c"], "There is no folder"),
+        ([tmp_path / "a", tmp_path / "b"], "It does not name its classes; write `labels: {LABEL_0: ..., LABEL_1: ...}`"),
+        ([tmp_path / "a", data], "is a file; name the folder"),
+    ):
+        code, _, err = distrust("merge", *given, "--data", data, "--output", tmp_path / "out")
+        assert code == 2 and words in err and "Traceback" not in err, err
+    code, _, err = distrust(
+        "merge", tmp_path / "a", tmp_path / "b", "--data", tmp_path / "no.csv", "--output", tmp_path / "o"
+    )
+    assert code == 2 and "Traceback" not in err
