@@ -45,13 +45,19 @@ LEDGER = "ledger.sqlite"
 
 @contextmanager
 def opened(
-    recipe: Recipe, progress: Progress | None = None, asked: Callable[[Any], None] | None = None
+    recipe: Recipe,
+    progress: Progress | None = None,
+    asked: Callable[[Any], None] | None = None,
+    shared: Path | None = None,
+    kept: Path | None = None,
 ) -> Iterator[tuple[Run, Task]]:
     """A run in the recipe's folder, its data read and its teachers at hand; the ledger is closed at the end.
 
     Args:
         recipe: the recipe.
         progress: called as fits go on; asked: called as buying goes on, with `teachers.buying.Progress`.
+        shared: folder of stages and evidence that several runs share; default the run's own.
+        kept: where paid answers were kept for several runs: endpoint teachers are then those, and buy nothing.
 
     Raises:
         DistrustError: whatever is wrong with data, teachers, student or folder; nothing has been asked by then.
@@ -59,13 +65,13 @@ def opened(
     folder = Path(expand(recipe.output_dir))
     task = read_task(recipe)
     check_folder(folder, task)
-    with ledger(recipe, folder) as book:
+    with ledger(recipe, folder, kept) as book:
         made = Run(
             folder,
             space=task.space if task.answers is None else None,
             answers=task.answers,
             pool=task.pool,
-            teachers=[build_teacher(one, task, book, recipe, asked) for one in recipe.teachers],
+            teachers=[build_teacher(one, task, book, recipe, asked, kept) for one in recipe.teachers],
             new_student=student_maker(recipe.student, task.space, task),
             gold=task.gold,
             gold_items=task.gold_items,
@@ -73,6 +79,8 @@ def opened(
             seed=recipe.seed,
             validation=task.validation,
             progress=progress,
+            evidence=None if shared is None else shared / "evidence",
+            stages=None if shared is None else shared / "stages",
         )
         with closing(made) as run:
             if rank() == 0:
@@ -105,9 +113,9 @@ def known(options: Recorded | Endpoint, task: LabelSpace) -> LabelSpace:
 
 
 @contextmanager
-def ledger(recipe: Recipe, folder: Path) -> Iterator[Ledger | None]:
-    """The run's ledger, where the recipe has a teacher that is paid."""
-    if not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers):
+def ledger(recipe: Recipe, folder: Path, kept: Path | None = None) -> Iterator[Ledger | None]:
+    """The run's ledger, where the recipe has a teacher that is paid and whose answers are not kept elsewhere."""
+    if kept is not None or not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers):
         yield None
         return
     from distrust.ledger import Ledger
@@ -126,6 +134,7 @@ def build_teacher(
     book: Ledger | None,
     recipe: Recipe,
     asked: Callable[[Any], None] | None = None,
+    kept: Path | None = None,
 ) -> Teacher:
     """A teacher by its part of the recipe."""
     if isinstance(options, Recorded):
@@ -134,6 +143,10 @@ def build_teacher(
         return RecordedTeacher(options, known(options, task.space), task.pool, task.answers)
     if isinstance(options, Classifier):
         return _classifier(options, task.space)
+    if kept is not None:
+        from distrust.teachers.kept import KeptTeacher
+
+        return KeptTeacher(kept, options.name)
     from distrust.teachers.endpoint import EndpointTeacher
 
     assert book is not None, "an endpoint teacher is built beside an open ledger"

@@ -40,6 +40,7 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
     """The recipe's method, the reference beside it, and what there is to say of both; the student to keep."""
     method, options = find(recipe.method.name, recipe.method.options)
     student = method.run(run, options)
+    seconds = sum(run.seconds.values())
     students = {"student": student}
     if recipe.method.name != REFERENCE and len(run.gold_labelled()):
         students[REFERENCE] = METHODS[REFERENCE].run(run, METHODS[REFERENCE].options())
@@ -52,6 +53,7 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
         recipe=recipe.model_dump(mode="json"),
         kinds={teacher.name: teacher.kind for teacher in recipe.teachers},
         prices=prices(recipe),
+        seconds=round(seconds, 3),
         curve=() if task.spare is None or recipe.worth is None else students_of(run, *task.spare, recipe.worth),
     )
     return facts, student
@@ -74,6 +76,7 @@ def gather(
     kinds: Mapping[str, str],
     prices: Mapping[str, Price],
     simulated: Sequence[str] = (),
+    seconds: float | None = None,
     curve: Iterable[tuple[int, Student]] = (),
 ) -> Facts:
     """Everything a report shows of a run. Students answer the test items here, and nowhere before.
@@ -85,6 +88,7 @@ def gather(
         method, options, recipe: what was done, as plain values.
         kinds, prices: of each teacher, by name.
         simulated: a sentence for each part that stands in for something real.
+        seconds: process time of the method's stages, whoever built them.
         curve: numbers of human labels, rising, each with a student of nothing else; taken one at a time.
     """
     for teacher in run.teachers if run.fits.get("student") else ():
@@ -121,7 +125,7 @@ def gather(
         warnings=[*run.warnings, *_outside(evidence)],
         notes=run.notes,
         simulated=simulated,
-        environment={**surroundings(), **versions(), "seed": run.seed},
+        environment={**surroundings(), **versions(), "seed": run.seed, "method_seconds": seconds},
     )
 
 

@@ -317,6 +317,22 @@ class Method(Strict):
     options: dict[str, Any] = Field(default_factory=dict, description="the method's own keys")
 
 
+class Contender(Method):
+    """A method of a comparison."""
+
+    called: str | None = Field(None, min_length=1, description="what the comparison calls it; default: its name")
+
+
+class Compare(Strict):
+    """What `distrust compare` carries out beside each other."""
+
+    methods: list[Contender] = Field(default_factory=list, description="each with a `name`, `options`, and `called`")
+    seeds: int | list[int] = Field(5, description="how many, from the recipe's seed on; or which. A seed pairs the methods")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, description="any key of the recipe and its values, such as `{gold.size: [25, 50, 100]}`"
+    )
+
+
 class Recipe(Strict):
     """A whole recipe."""
 
@@ -337,6 +353,7 @@ class Recipe(Strict):
     method: Method = Method()
     train: Train = Train()
     budget: Budget = Field(Budget(), description="caps over all teachers together")
+    compare: Compare | None = Field(None, description="for `distrust compare` alone")
     seed: int = Field(0, description="of every draw and every initial weight")
     threads: int | None = Field(
         None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"

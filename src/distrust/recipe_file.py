@@ -54,27 +54,32 @@ def _override(raw: dict[str, Any], override: str) -> None:
         value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {dotted}: what follows = is no YAML value{_reason(error)}.") from None
+    put(raw, dotted, value, "--set")
+
+
+def put(raw: dict[str, Any], dotted: str, value: Any, who: str) -> None:
+    """Set a key of a recipe by its dotted name. Raises RecipeError, naming `who` asked, where it cannot be."""
     *path, last = dotted.split(".")
     place: Any = raw
     for key in path:
         if isinstance(place, list):
-            place = place[_position(place, key, dotted)]
+            place = place[_position(place, key, dotted, who)]
         elif isinstance(place, dict):
             place[key] = {} if place.get(key) is None else place[key]
             place = place[key]
         else:
-            raise RecipeError(f"--set {dotted}: {key!r} is inside a plain value.")
+            raise RecipeError(f"{who} {dotted}: {key!r} is inside a plain value.")
     if isinstance(place, list):
-        place[_position(place, last, dotted)] = value
+        place[_position(place, last, dotted, who)] = value
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise RecipeError(f"--set {dotted}: {last!r} is inside a plain value.")
+        raise RecipeError(f"{who} {dotted}: {last!r} is inside a plain value.")
 
 
-def _position(place: list[Any], key: str, dotted: str) -> int:
+def _position(place: list[Any], key: str, dotted: str, who: str) -> int:
     if not key.isdecimal() or int(key) >= len(place):
-        raise RecipeError(f"--set {dotted}: {key!r} is no position in a list of {len(place)}; the first is 0.")
+        raise RecipeError(f"{who} {dotted}: {key!r} is no position in a list of {len(place)}; the first is 0.")
     return int(key)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.evidence_store import EvidenceStore
-from distrust.files import file_name, fingerprint, refusing, write_json
+from distrust.files import file_name, fingerprint, read_json, refusing, write_json
 from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold, from_texts
 from distrust.labels import OPEN, LabelSpace
@@ -70,7 +71,8 @@ class Run:
         seed: of initial weights and of the order of batches.
         validation: items and labels (n,) for early stopping; default the gold part `stop`, where one is reserved.
         progress: called as a stage goes on.
-        evidence: folder of the evidence store, which runs may share; default one of this run's own.
+        evidence: folder of the evidence store, and stages: of finished stages, both of which runs may share; default the
+            run's own.
 
     Raises:
         RunError: a folder that cannot be written, or in which another process is at work.
@@ -92,6 +94,7 @@ class Run:
         progress: train.Progress | None = None,
         answers: Answers | None = None,
         evidence: Path | None = None,
+        stages: Path | None = None,
     ) -> None:
         self.folder, self.pool, self.teachers = folder, pool, list(teachers)
         self._space, self.answers = space, answers
@@ -102,6 +105,8 @@ class Run:
         self._readings = Readings(self.pool, self.gold_items)
         self.fits: dict[str, Fitted] = {}
         self._store = EvidenceStore(evidence or folder / "evidence")
+        self._stages = stages or folder / "stages"
+        self.seconds: dict[str, float] = {}  # by stage: the process time of building it, now or in another run
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
@@ -284,19 +289,23 @@ class Run:
         """The folder of a finished stage; built if it is not there yet, by rank 0 alone unless `everywhere`.
 
         A stage is finished when its `done.json` is there, which is written last; an unfinished one goes on where it was.
+        A stage that another run is building is waited for.
         """
-        folder = self.folder / "stages" / f"{file_name(name)}-{key[:16]}"
-        if not (folder / "done.json").is_file():
-            started = time.monotonic()
-            if rank() == 0:
-                with refusing(folder):
-                    folder.mkdir(parents=True, exist_ok=True)
-            if everywhere or rank() == 0:
-                build(folder)
-            if rank() == 0:
-                seconds = round(time.monotonic() - started, 3)
-                write_json(folder / "done.json", {"name": name, "key": key, "seconds": seconds, **surroundings()})
+        folder = self._stages / f"{file_name(name)}-{key[:16]}"
+        done = folder / "done.json"
+        if not done.is_file():
+            with _held(folder) if rank() == 0 else nullcontext():
+                wait()
+                if not done.is_file():
+                    began = time.monotonic(), time.process_time()
+                    if everywhere or rank() == 0:
+                        build(folder)
+                    if rank() == 0:
+                        seconds, busy = time.monotonic() - began[0], time.process_time() - began[1]
+                        spent = {"seconds": round(seconds, 3), "process_seconds": round(busy, 3)}
+                        write_json(done, {"name": name, "key": key, **spent, **surroundings()})
         wait()
+        self.seconds[folder.name] = read_json(done)["process_seconds"]
         return folder
 
     def _answer(self, student: Student, items: Items, name: str) -> Evidence:
@@ -369,6 +378,19 @@ def surroundings() -> dict[str, Any]:
     """What bit-exact repetition depends on: device, threads, versions."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Inside: a stage's folder is this process's, once nobody else holds it."""
+    with refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "stage.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _lock(folder: Path) -> int:

@@ -6,7 +6,7 @@ Knows probabilities and gold labels on the same items. Does not know who predict
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,18 +94,39 @@ def paired_difference(a: Tensor, b: Tensor, bootstrap: int = 1000, seed: int = 0
     Raises:
         DataError: shapes that differ or hold no items.
     """
+    return paired_test(a, b, bootstrap, seed)[0]
+
+
+def paired_test(a: Tensor, b: Tensor, bootstrap: int = 1000, seed: int = 0) -> tuple[Difference, float]:
+    """`paired_difference`, and the p-value of no difference; arguments and errors as there.
+
+    The p-value is twice the share of resampled means beyond zero, at least 2 / (bootstrap + 1); 1 where few pairs differ.
+    """
     if a.shape != b.shape or a.dim() not in (1, 2) or not a.numel():
         raise DataError(f"Paired values are {tuple(a.shape)} and {tuple(b.shape)}; legal is (N,) or (seeds, N), twice.")
     gaps = (a.detach().cpu().double() - b.detach().cpu().double()).reshape(-1, a.shape[-1])  # (S, N)
     seeds, items = gaps.shape
     generator = torch.Generator().manual_seed(seed)
-    means = []
+    parts = []
     for rows in _chunks(bootstrap, items):
         over_seeds = _counts(rows, seeds, generator) @ gaps / seeds  # (R, N)
-        means.append((over_seeds * _counts(rows, items, generator)).sum(-1) / items)
-    low, high = _percentiles(torch.cat(means))
+        parts.append((over_seeds * _counts(rows, items, generator)).sum(-1) / items)
+    means = torch.cat(parts)
+    low, high = _percentiles(means)
     clear = int((gaps != 0).sum()) >= LEAST
-    return Difference(float(gaps.mean()), low, high, _verdict(low, high) if clear else "within noise", items)
+    found = Difference(float(gaps.mean()), low, high, _verdict(low, high) if clear else "within noise", items)
+    beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    return found, min(1.0, 2 * (beyond + 1) / (bootstrap + 1)) if clear else 1.0
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """p-values corrected for being many, so that one false alarm among all is as rare as one alone. Source: Holm 1979."""
+    order = sorted(range(len(chances)), key=lambda place: chances[place])
+    corrected, most = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(order):
+        most = max(most, min(1.0, (len(chances) - rank) * chances[place]))
+        corrected[place] = most
+    return corrected
 
 
 def unpaired_difference(a: Interval, b: Interval) -> Difference:

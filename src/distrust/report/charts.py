@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from distrust.report.text import inert
+
 Points = Sequence[tuple[float, float]]
 MOST_POINTS = 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 10, 40
@@ -74,6 +76,23 @@ def crossing(
     (x, y), base = at(at_x, level["value"]), at(at_x, y_ticks[0])[1]
     body += Markup('<line class="ideal" x1="{0:.1f}" y1="{1:.1f}" x2="{0:.1f}" y2="{2:.1f}"/>').format(x, y, base)
     body += Markup('<circle class="dot-0" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(x, y)
+    return at.frame(x_label, body)
+
+
+def scatter(points: Sequence[tuple[float, float, str, bool]], x_label: str, width: int = 400, height: int = 260) -> Markup:
+    """Named points (x, y, name, filled); an axis starts at 0 where that costs little room."""
+    across, up = [0.0, *(x for x, *_ in points)], [y for _, y, *_ in points]
+    x_ticks, y_ticks = ticks(across), ticks(up)
+    at = _Axes((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]), x_ticks, y_ticks, width, height)
+    body = Markup("")
+    for x, y, name, filled in sorted(points, key=lambda point: point[3]):
+        left, top = at(x, y)
+        body += Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="5"/>').format("dot-0" if filled else "ring", left, top)
+        before = left > width * 0.6  # the name stands where there is room
+        place = (left - 9, "y") if before else (left + 9, "name")
+        body += Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(
+            place[0], top + 4, place[1], inert(name, 28)
+        )
     return at.frame(x_label, body)
 
 

@@ -1,0 +1,81 @@
+"""The command that tells methods apart: compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distrust.cli.running import RECIPE, SET
+
+if TYPE_CHECKING:
+    from distrust.comparison.cells import Cell
+    from distrust.comparison.figures import Outcome
+
+
+def compare(
+    recipe: RECIPE,
+    methods: Annotated[
+        str | None, typer.Option(help="names with commas between them, in place of the recipe's `compare.methods`")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds; default: the recipe's, or 5")] = None,
+    set_: SET = None,
+) -> None:
+    """Carry out several methods, settings and seeds side by side, and say which differences are more than chance.
+
+    Paid answers are bought once and shared. What is done is never done twice: started again, it goes on where it was.
+
+    Examples:
+
+      distrust compare recipe.yaml --methods distill,peer-advised,gold-only --seeds 5
+
+      distrust compare recipe.yaml                  (with a `compare` block: options, grids over any key)
+    """
+    from distrust.cli.progress import Progress
+    from distrust.comparison.cells import cells
+    from distrust.comparison.figures import compared
+    from distrust.comparison.work import outcomes
+    from distrust.recipe_file import load_recipe
+    from distrust.report.comparison import sentence, write_comparison
+    from distrust.secrets import expand
+
+    loaded = load_recipe(recipe, set_)
+    names = [one.strip() for one in methods.split(",")] if methods is not None else []
+    every = cells(loaded, names, seeds)
+    folder = Path(expand(loaded.output_dir))
+    with Progress() as progress:
+
+        def finished(cell: Cell, found: Outcome | str) -> None:
+            if isinstance(found, str):
+                progress.say(f"{cell.shown}: not carried out. {found}")
+            else:
+                progress.say(f"{cell.shown}: {found.right.double().mean():.1%} right")
+
+        found, failed = outcomes(every, folder, finished, progress.buying)
+    known = compared(found, failed, {cell.setting: cell.values for cell in every})
+    page = write_comparison(folder, known, folder.resolve().name, loaded.model_dump(mode="json"))
+    _table(known)
+    typer.echo(f"\n{sentence(known)}\nReport: {page}")
+
+
+def _table(known: dict[str, Any]) -> None:
+    from distrust.cli.tables import table
+
+    for one in known["settings"]:
+        rows = [
+            (
+                row["method"],
+                f"{row['accuracy'].value:.1%} [{row['accuracy'].low:.1%}, {row['accuracy'].high:.1%}]",
+                "best or tied" if row["best_or_tied"] else f"p {row['p']:.3f}",
+                f"{row['seconds']:.1f}",
+                "unknown" if row["money"] is None else f"{row['money']:.4f}",
+            )
+            for row in one["rows"]
+        ]
+        table(one["name"] or "Methods", ("method", "accuracy on test", "against the best", "seconds", "money"), rows)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command()(compare)

@@ -1,0 +1,166 @@
+"""A comparison carried out: paid answers bought once, then cells side by side in processes, each a durable run.
+
+Knows processes, folders and what a finished cell leaves. Knows no method, and judges nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distrust.build import opened
+from distrust.comparison.cells import Cell
+from distrust.comparison.figures import Outcome
+from distrust.errors import DistrustError, RunError
+from distrust.evidence import join
+from distrust.files import fingerprint, read_json, write_json
+from distrust.finish import carry_out, write
+from distrust.recipe import Endpoint, Recipe
+from distrust.store import load_tensors
+from distrust.teachers.endpoint import EndpointTeacher
+from distrust.teachers.kept import keep
+
+DONE = "cell.json"
+
+
+def outcomes(
+    cells: Sequence[Cell], folder: Path, finished: Callable[[Cell, Outcome | str], None], asked: Callable[[Any], None]
+) -> tuple[list[Outcome], dict[str, str]]:
+    """Carry out what is missing, on all cores; returns what every cell came to, and why some could not be carried out.
+
+    Args:
+        cells: all of a comparison.
+        folder: what they share: stages, evidence, bought answers.
+        finished: told of each cell, in the order in which they finish; asked: called as buying goes on.
+
+    Raises:
+        RunError: a process that died. KeyboardInterrupt: after Ctrl-C; what was finished is kept.
+    """
+    done, failed = {}, {}
+    todo = []
+    for cell in cells:
+        found = read(cell)
+        if found is None:
+            todo.append(cell)
+        else:
+            done[cell] = found
+            finished(cell, found)
+    bought = {cell: _buy(cell.recipe, folder, asked) for cell in todo if _paid(cell.recipe)}
+    for cell, why in _side_by_side(todo, folder, bought):
+        found = read(cell) if why is None else None
+        if found is not None:
+            done[cell] = found
+        else:
+            failed[cell.shown] = why or "it left no outcome"
+        finished(cell, found if found is not None else failed[cell.shown])
+    return [done[cell] for cell in cells if cell in done], failed
+
+
+def read(cell: Cell) -> Outcome | None:
+    """What a cell came to, if it was carried out with this very recipe."""
+    if not (cell.folder / DONE).is_file():
+        return None
+    known = read_json(cell.folder / DONE)
+    if known["key"] != cell.key:
+        return None
+    tensors = load_tensors(cell.folder / "facts" / "tensors.safetensors")
+    right = tensors["prediction.student"].argmax(-1) == tensors["test_labels"]
+    return Outcome(
+        cell.method, cell.setting, cell.seed, right, known["nll"], known["seconds"], known["calls"], known["money"]
+    )
+
+
+def _side_by_side(cells: Sequence[Cell], folder: Path, bought: dict[Cell, Path]) -> Iterator[tuple[Cell, str | None]]:
+    """Each cell as it ends, with a sentence where it could not be carried out."""
+    if not cells:
+        return
+    threads = cells[0].recipe.threads or 1
+    many = 1 if torch.cuda.is_available() else max(1, min(len(cells), len(os.sched_getaffinity(0)) // threads))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(many, mp_context=context, initializer=_begin, initargs=(threads, os.getpid()))
+    try:
+        waiting = {pool.submit(_carry, cell, folder, bought.get(cell)): cell for cell in cells}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise RunError(
+            "A process of the comparison died, of too little memory perhaps; what was finished is kept. Start again, with "
+            f"--set threads={2 * threads} for fewer processes at once."
+        ) from error
+    except BaseException:  # Ctrl-C, or a fault: nobody waits for cells that nobody will read
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
+
+
+def _begin(threads: int, parent: int) -> None:
+    """In a new process: its share of the cores; Ctrl-C is the parent's to handle; it does not outlive its parent."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
+    """In a process of its own: the cell's run to its report; returns a sentence where that cannot be."""
+    try:
+        with opened(cell.recipe, shared=folder, kept=bought) as (run, task):
+            facts, student = carry_out(run, task, cell.recipe)
+            write(facts, student, run.folder)
+            found = read_json(run.folder / "metrics.json")
+            total = found["spending"]["total"]
+            known = {
+                "key": cell.key,
+                "method": cell.method,
+                "setting": cell.setting,
+                "seed": cell.seed,
+                "nll": found["test"]["student"]["nll"]["value"],
+                "seconds": found["environment"]["method_seconds"],
+                "calls": total["calls"],
+                "money": total["money"],
+            }
+            write_json(run.folder / DONE, known)
+    except DistrustError as error:
+        return str(error)
+    return None
+
+
+def _paid(recipe: Recipe) -> bool:
+    return any(isinstance(teacher, Endpoint) for teacher in recipe.teachers)
+
+
+def _buy(recipe: Recipe, folder: Path, asked: Callable[[Any], None]) -> Path:
+    """Buy what paid teachers say of the pool and of gold outside it, once for all cells of the same questions and caps."""
+    asking = recipe.model_dump(mode="json", include={"data", "labels", "task", "answer", "teachers", "budget"})
+    if recipe.gold is not None and (
+        recipe.gold.path is not None or any(getattr(one, "few_shot", 0) for one in recipe.teachers)
+    ):
+        asking |= {"gold": recipe.gold.model_dump(mode="json"), "seed": recipe.seed}  # gold is quoted, or asked about
+    here = folder / "bought" / fingerprint(asking)[:16]
+    if not (here / "done.json").is_file():
+        with opened(recipe.model_copy(update={"output_dir": str(here)}), asked=asked) as (run, _):
+            outside = run.gold_items.select([row for row, item in enumerate(run.gold.ids) if item not in set(run.pool.ids)])
+            for teacher in run.teachers:
+                if isinstance(teacher, EndpointTeacher):
+                    said = [run.ask(teacher, items) for items in (run.pool, outside) if len(items)]
+                    keep(here / "kept", join(said), teacher.fingerprint, teacher.spending())
+        write_json(here / "done.json", asking)
+    return here / "kept"

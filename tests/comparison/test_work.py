@@ -1,0 +1,123 @@
+"""A comparison carried out in real processes: shared stages, kills, answers bought once, and runs that cannot be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distrust.comparison.cells import cells
+from distrust.comparison.work import outcomes, read
+from distrust.files import read_json
+from distrust.recipe_file import load_recipe
+from distrust.store import load_tensors
+from tests import worlds
+from tests.servers import loopback, served
+
+FAST = {"num_train_epochs": 2, "save_seconds": 0}
+
+
+def carried(recipe: Path, methods: list[str], seeds: int) -> Any:
+    loaded = load_recipe(recipe)
+    every = cells(loaded, methods, seeds)
+    said: list[str] = []
+    found, failed = outcomes(every, Path(loaded.output_dir), lambda cell, _: said.append(cell.shown), lambda _: None)
+    return every, found, failed, said
+
+
+def test_cells_share_stages_and_are_what_single_runs_are(tmp_path: Path) -> None:
+    recipe = worlds.recipe(tmp_path, train=FAST)
+    every, found, failed, said = carried(recipe, ["distill", "selective", "gold-only"], 2)
+    assert not failed and len(found) == 6 and sorted(said) == sorted(cell.shown for cell in every)
+    fits = [path.name.rsplit("-", 1)[0] for path in (tmp_path / "run" / "stages").glob("fit-*")]
+    assert fits.count("fit-gold-only") == 2, "the reference of every cell is trained once a seed"
+    alone = tmp_path / "alone"
+    command = [sys.executable, "-m", "distrust", "run", str(recipe), "--set", "seed=1", "--set", f"output_dir={alone}"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    cell = next(one for one in every if one.seed == 1 and one.method == "distill")
+    ours, theirs = (load_tensors(folder / "student" / "model.safetensors") for folder in (cell.folder, alone))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    assert (cell.folder / "report.html").is_file()
+    outcome = read(cell)
+    assert outcome is not None and outcome.seconds > 0
+    shown = read_json(cell.folder / "metrics.json")["test"]["student"]["accuracy"]["value"]
+    assert float(outcome.right.double().mean()) == pytest.approx(shown)
+
+
+def test_what_is_done_is_not_done_again_and_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:
+    recipe = worlds.recipe(tmp_path, train=FAST)
+    every, first, _, _ = carried(recipe, ["distill", "gold-only"], 1)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    _, again, _, _ = carried(recipe, ["distill", "gold-only"], 1)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()} == times
+    assert all(torch.equal(one.right, other.right) for one, other in zip(first, again, strict=True))
+    changed = load_recipe(recipe, ["train.num_train_epochs=3"])
+    assert read(cells(changed, ["distill", "gold-only"], 1)[0]) is None and read(every[0]) is not None
+
+
+def test_a_method_that_cannot_run_is_a_sentence_beside_the_others(tmp_path: Path) -> None:
+    recipe = worlds.recipe(tmp_path, train=FAST, gold=None)
+    _, found, failed, _ = carried(recipe, ["distill", "gold-only"], 1)
+    assert [one.method for one in found] == ["distill"] and "gold" in failed["gold-only, seed 0"]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    _, whole, _, _ = carried(worlds.recipe(tmp_path / "a", train=FAST), ["distill", "selective"], 2)
+    recipe = worlds.recipe(tmp_path / "b", train=FAST)
+    command = [sys.executable, "-m", "distrust", "compare", str(recipe), "--methods", "distill,selective", "--seeds", "2"]
+    killed = 0
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stages = tmp_path / "b" / "run" / "stages"
+        seen = len(list(stages.glob("*"))) if stages.is_dir() else 0
+        until = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < until:
+            if stages.is_dir() and len(list(stages.glob("*"))) > seen + 1:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+                break
+            time.sleep(0.02)
+        process.wait()
+        _until_nobody_works(recipe)
+    assert killed, "the kills came too late to prove anything"
+    subprocess.run(command, check=True, capture_output=True)
+    loaded = load_recipe(recipe)
+    for mine, theirs in zip(cells(loaded, ["distill", "selective"], 2), whole, strict=True):
+        outcome = read(mine)
+        assert outcome is not None and torch.equal(outcome.right, theirs.right)
+    assert (tmp_path / "b" / "run" / "comparison.html").is_file()
+
+
+def _until_nobody_works(recipe: Path) -> None:
+    """Workers notice within a second that their parent is gone."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if subprocess.run(["pgrep", "-f", "multiprocessing.spawn"], capture_output=True, text=True).stdout == "":
+            return
+        time.sleep(0.2)
+
+
+def test_paid_answers_are_bought_once_for_all(tmp_path: Path) -> None:
+    with loopback() as address:
+        teacher = {
+            "kind": "endpoint", "name": "llm", "base_url": f"{address}/fine/v1", "model": "m", "prompt": "{text}",
+            "price": {"per_call": 0.01}, "labels": {"alpha": "sport", "beta": "money", "gamma": "weather"},
+        }  # fmt: skip
+        recipe = worlds.recipe(tmp_path, train=FAST, teachers=[teacher], labels=["money", "sport", "weather"])
+        _, found, failed, _ = carried(recipe, ["distill", "selective"], 2)
+        asked = sum(served(address)["served"].values())
+    assert not failed, failed
+    assert asked == 150, "one question an item of the pool"
+    assert {one.calls for one in found} == {150} and {round(one.money or 0, 6) for one in found} == {1.5}
+    _, again, _, _ = carried(recipe, ["distill", "selective"], 2)  # the server is gone, and nobody misses it
+    assert all(torch.equal(one.right, other.right) for one, other in zip(found, again, strict=True))
