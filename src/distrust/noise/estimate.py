@@ -126,14 +126,14 @@ def _powered(wrong: Tensor, gap: Tensor, items: int, group: Tensor) -> Interval:
     count, texts, gold = len(wrong), int(group.max()) + 1, _effective(group)
     weight, spent = 0.0, 1
     centred = gap - gap.mean()
-    if FEW <= float(wrong.mean()) * gold <= gold - FEW and float(centred.square().sum()) > 0:
+    mistakes = float(wrong.mean()) * gold
+    if min(mistakes, gold - mistakes) > FEW - 0.5 and float(centred.square().sum()) > 0:
         weight, spent = float((centred * wrong).sum() / centred.square().sum()), 2
     corrected = wrong - weight * gap  # (n,)
     value = min(max(float(corrected.mean()), 0.0), 1.0)
     left = max(1 - count / items, 1e-6)  # the pool is finite, and gold is part of it
-    errors = (
-        torch.zeros(texts).to(corrected).index_add_(0, group, corrected - corrected.mean())
-    )  # summed over a text's copies
+    errors = torch.zeros(texts).to(corrected)  # summed over a text's copies
+    errors.index_add_(0, group, corrected - corrected.mean())
     spread = float(errors.square().sum()) / max(texts - spent, 1) * texts / count**2 * left
     effective = value * (1 - value) / spread if spread > 0 else gold
     effective = max(round(min(max(effective, gold), HELP * gold, items)), 1)
