@@ -15,16 +15,18 @@ import pytest
 import torch
 
 from distrust.answers import Answers
-from distrust.assistant import TRUTH, confidence_in, judge, questions, text_confidence
+from distrust.assistant import HOW_SURE, TRUTH, confidence_in, judge, questions, text_confidence
 from distrust.data import Items
 from distrust.errors import DataError, RecipeError
+from distrust.evaluate import Interval, quality
 from distrust.evidence import Dense, Evidence
 from distrust.labels import ABSTAIN, LabelSpace
 from distrust.ledger import Ledger
 from distrust.recipe import Answer, Budget, Endpoint, Recorded
+from distrust.selection import need
 from distrust.teachers.endpoint import EndpointTeacher
 from distrust.teachers.recorded import RecordedTeacher
-from distrust.trust import p_true
+from distrust.trust import fit_calibration, p_true, self_consistency, silence
 from tests import servers
 from tests.annotating import numbered
 from tests.writers import flips, writer
@@ -99,7 +101,11 @@ def test_an_assistant_that_always_says_yes_is_as_sure_of_all() -> None:
     teacher = classes("t", [[0, 1, 2, 0]])
     asked = questions(teacher, ITEMS)
     yes = Evidence("ta", asked.items.ids, TRUTH, torch.zeros(1, 4, dtype=torch.long))
-    assert asked.confidence(yes).tolist() == [1, 1, 1, 1]
+    sure = asked.confidence(yes)
+    right = torch.tensor([1, 1, 0, 1])
+    judged = quality(sure, right, bootstrap=50)
+    assert sure.tolist() == [1, 1, 1, 1] and judged is not None and judged.auroc == Interval(0.5, 0.5, 0.5)
+    assert fit_calibration(sure, right)(sure).tolist() == pytest.approx([4 / 6] * 4), "gold says how much a yes is worth"
 
 
 def test_a_question_shows_item_and_claim_and_is_the_same_only_for_the_same_claim() -> None:
@@ -127,6 +133,31 @@ def test_p_true_from_log_probabilities_else_from_samples_else_unknown() -> None:
     assert near(asked.confidence(one), [*wanted, math.nan, 0])
     samples = Evidence("ta", asked.items.ids[:2], TRUTH, torch.tensor([[0, 1], [0, -1], [1, -1]]))
     assert near(asked.confidence(samples), [2 / 3, 0, math.nan, 0])
+
+
+def test_a_number_in_words_is_read_from_the_replies() -> None:
+    asked = questions(classes("t", [[0, 1, 2, ABSTAIN]]), ITEMS, HOW_SURE)
+    assert asked.items.text(1).count("Proposed answer: dog\n") == 1
+    replies = Answers(Answer()).evidence(
+        "ta", asked.items.ids[::-1], [["no idea"], ["Probability: 30 %"], ["0.9", "0.7", "?"]]
+    )
+    assert near(asked.stated(replies), [0.8, 0.3, math.nan, 0])
+    assert near(asked.stated(replies.select([2])), [0.8, math.nan, math.nan, 0])
+
+
+def test_an_assistant_that_was_asked_something_else_is_refused() -> None:
+    asked = questions(classes("t", [[0, 1, 2, 0]]), ITEMS)
+    for space in (LabelSpace(("False", "True")), LabelSpace(("cat", "dog"))):
+        with pytest.raises(DataError, match="was not asked for True or False"):
+            asked.confidence(Evidence("ta", asked.items.ids, space, torch.zeros(1, 4, dtype=torch.long)))
+
+
+def test_a_student_that_never_parses_needs_the_teacher_everywhere() -> None:
+    student = NUMBERS.evidence("s", ITEMS.ids, [["?", "dunno"], ["!", "hm"], [], ["no"]])
+    assistant = NUMBERS.evidence("ta", ITEMS.ids, [["1"], ["2"], ["?"], ["4"]])
+    wanted = need(self_consistency(student), confidence_in(assistant, student, ITEMS))
+    assert wanted.tolist() == [1, 1, 1, 1] and silence(student.claims).tolist() == [1, 1, 1, 1]
+    assert len(questions(student, ITEMS).items) == 0
 
 
 def test_a_local_language_model_judges_and_scores() -> None:

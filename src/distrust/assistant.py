@@ -21,12 +21,17 @@ from distrust.labels import ABSTAIN, Candidates, LabelSpace
 from distrust.students.causal import CausalStudent
 from distrust.students.likelihood import likelihood
 from distrust.teachers.prompt import fill
+from distrust.trust.stated import stated_confidence
 from distrust.trust.support import claim_probability, support
 
 TRUTH = LabelSpace(("True", "False"), {"yes": "True", "no": "False"})  # what an assistant says of a claim that it is shown
 TRUE_OR_FALSE = (
     "Question: {prompt}\n\nProposed answer: {claim}\n\n"
     "Is the proposed answer true or false? Say one word, True or False.\nAnswer:"
+)
+HOW_SURE = (
+    "Question: {prompt}\n\nProposed answer: {claim}\n\n"
+    "How likely is it that the proposed answer is right? Say a number from 0 to 1 and nothing else.\nAnswer:"
 )
 LONGEST = 8192  # characters of a claim that are shown, its end: an answer comes last
 
@@ -89,15 +94,31 @@ class Questions:
 
         From log-probabilities where it has them (A2a), else the share of the samples that say True among those that say
         either. 0 where nothing was claimed, NaN where the assistant said neither, or nothing.
+
+        Raises:
+            DataError: evidence over other classes than True and False, in this order.
+        """
+        if not isinstance(assistant.space, LabelSpace) or assistant.space.names != TRUTH.names:
+            raise DataError(f"{assistant.source} was not asked for True or False; give it the space assistant.TRUTH.")
+        said = assistant.on(self.items.ids)
+        chance = said.distribution().double()  # (Q', 2)
+        return self._back(said, chance[:, 0].where(chance.sum(-1) > 0, torch.nan))
+
+    def stated(self, assistant: Evidence) -> Tensor:
+        """The numbers in the assistant's replies to `HOW_SURE` (A2b): (B,) in [0, 1].
+
+        0 where nothing was claimed, NaN where no reply gives a number, or there is none.
         """
         said = assistant.on(self.items.ids)
-        row_of = {item: row for row, item in enumerate(self.items.ids)}
-        chance = said.distribution().double()  # (Q', 2)
-        there = self.rows[[row_of[item] for item in said.ids]]
-        values = torch.zeros(self.of, dtype=torch.float64)
-        values[self.rows] = torch.nan
-        values[there] = chance[:, 0].where(chance.sum(-1) > 0, torch.nan)
-        return values
+        return self._back(said, stated_confidence(said.texts or [[]] * len(said)).double())
+
+    def _back(self, said: Evidence, values: Tensor) -> Tensor:
+        """From the questions that were answered (Q',) to items (B,)."""
+        row_of = dict(zip(self.items.ids, self.rows.tolist(), strict=True))
+        found = torch.zeros(self.of, dtype=torch.float64)
+        found[self.rows] = torch.nan
+        found[[row_of[item] for item in said.ids]] = values
+        return found
 
 
 def questions(source: Evidence, items: Items, template: str = TRUE_OR_FALSE) -> Questions:
