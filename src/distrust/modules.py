@@ -17,6 +17,7 @@ from distrust.errors import DataError
 from distrust.files import fingerprint
 
 Inputs = Callable[[Items], Tensor]  # items to the tensor (B, ...) that a module reads
+PROBE = 4  # items read twice, to find a reading that is not repeatable
 
 
 @contextmanager
@@ -71,7 +72,12 @@ def weights_key(module: nn.Module) -> str:
 
 
 def read_tensor(items: Items, inputs: Inputs | None, who: str) -> Tensor:
-    """What a module reads of items, (B, ...). Raises DataError where items are texts and nobody says how to read them."""
+    """What a module reads of items, (B, ...).
+
+    Raises:
+        DataError: items are texts and nobody says how to read them; or `inputs` reads an item otherwise each time (an
+            augmentation that draws anew) or by what stands beside it, so that what was said of it could not be found again.
+    """
     if inputs is None:
         if not isinstance(items.inputs, Tensor):
             raise DataError(
@@ -81,4 +87,11 @@ def read_tensor(items: Items, inputs: Inputs | None, who: str) -> Tensor:
     read = inputs(items)
     if not isinstance(read, Tensor) or len(read) != len(items):
         raise DataError(f"{who}'s `inputs` must give a tensor with {len(items)} rows, one per item.")
+    some = read[:PROBE]
+    again = inputs(items.select(range(len(some))))
+    if again.shape == some.shape and not torch.allclose(again.double(), some.double(), rtol=1e-3, atol=1e-3, equal_nan=True):
+        raise DataError(
+            f"{who}'s `inputs` reads an item otherwise each time, or by the items beside it; read each by itself, and "
+            "replay augmentations from a seed (distrust.views)."
+        )
     return read
