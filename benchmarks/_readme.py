@@ -70,6 +70,14 @@ ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
             lambda of: points(of, "gold100.mean_gain_over_logit", 2)
         ),
     },
+    "signals": {
+        "CommonsenseQA, an LLM's answers judged by a second model's: right of the 60 % that it trusts most": (
+            _percent("cqa.precision_at_60")
+        ),
+        "StrategyQA: an LLM is right where one of its four prompts says so, and where all do": (
+            lambda of: f"{100 * of['strategyqa.agree1.right']:.1f} %, {100 * of['strategyqa.agree4.right']:.1f} %"
+        ),
+    },
     "annotate": {
         "durable answers a second, of a loopback server that takes 20 ms, 64 at once (median, worst and best round)": (
             lambda of: f"{of['calls_per_s']:,.0f} [{of['calls_per_s.low']:,.0f}, {of['calls_per_s.high']:,.0f}]"
