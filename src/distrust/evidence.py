@@ -226,6 +226,19 @@ class Stacked:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def without(self, source: int) -> Stacked:
+        """The others, in their order."""
+        kept = [row for row in range(len(self)) if row != source]
+        return replace(
+            self,
+            sources=tuple(self.sources[row] for row in kept),
+            claims=self.claims[kept],
+            probabilities=self.probabilities[kept],
+            logits=None if self.logits is None else self.logits[kept],
+            known=self.known[kept],
+            answered=self.answered[kept],
+        )
+
 
 def stack(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str] | None = None) -> Stacked:
     """Bring sources into one space and on one list of items.

@@ -255,6 +255,28 @@ def test_every_estimator_makes_targets_and_leaves_a_trust_that_makes_them_again(
     assert work.notes == ([kept.fitted.why] if isinstance(kept.fitted, Blend) else [])
 
 
+@pytest.mark.parametrize("options", [{}, {"targets": "hard"}, {"trust": "confusions"}, {"trust": "auto"}], ids=str)
+def test_what_might_have_been_told_is_what_the_others_would_have_told(tmp_path: Path, options: dict[str, Any]) -> None:
+    work = run(tmp_path / "all", panel(), gold=15)
+    distill(work, Distill(gold_weight=2, **options))
+    kept = (tmp_path / "all" / "trust.json").read_bytes() if "trust" in options else b""
+    notes = list(work.notes)
+    names = [f"without {teacher.name}" for teacher in panel()]
+    assert list(work.alternatives) == names + (["all alike"] if "trust" in options else [])
+    for place, name in enumerate(names):
+        fewer = run(tmp_path / name, [teacher for row, teacher in enumerate(panel()) if row != place], gold=15)
+        distill(fewer, Distill(gold_weight=2, **options))
+        ours, theirs = work.alternatives[name](), fewer.fits["student"].labelled
+        assert ours.key == theirs.key, name
+    assert work.notes == notes and (kept == b"" or (tmp_path / "all" / "trust.json").read_bytes() == kept)
+
+
+def test_one_teacher_has_no_alternative(tmp_path: Path) -> None:
+    work = run(tmp_path, panel()[:1], gold=5)
+    distill(work, Distill())
+    assert work.alternatives == {}
+
+
 def test_gold_outside_the_pool_is_fitted_on_too(tmp_path: Path) -> None:
     """The same evidence and gold, once with the gold items in the pool and once beside it: the same error models."""
     found = {}

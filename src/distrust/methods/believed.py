@@ -46,12 +46,13 @@ def heard(run: Run, *purposes: str) -> Heard:
     return Heard(concatenate(run.pool, more), evidence, stack(evidence, run.space, [*pool.ids, *outside]))
 
 
-def posterior(run: Run, stacked: Stacked, name: str, estimator: Estimator) -> Tensor:
+def posterior(run: Run, stacked: Stacked, name: str, estimator: Estimator, keep: bool = True) -> Tensor:
     """P(class | claims) (N, C) by trust fitted on everything stacked and on the gold that serves trust.
 
     Args:
         stacked: N items, all gold items of the purpose `trust` among them.
         name: of the estimator, for `trust.json`.
+        keep: whether this is the run's trust, rather than what it might have been.
 
     Raises:
         RunError: the estimator needs gold and a teacher claims nothing of any gold item.
@@ -65,7 +66,8 @@ def posterior(run: Run, stacked: Stacked, name: str, estimator: Estimator) -> Te
             if not bool((said >= 0).any()):
                 raise RunError(f"{source} claims nothing about any gold item, so nothing is known of it; use trust: alike.")
     fitted = estimator.fit(Table(claims, len(run.space), rows, part.labels, stacked.known, soft, stacked.sources))
-    _keep(run, name, fitted, part.ids)
+    if keep:
+        _keep(run, name, fitted, part.ids)
     return fitted.posterior(claims, soft).float()
 
 

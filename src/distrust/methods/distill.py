@@ -6,6 +6,7 @@ gold, whose posterior is the target. The fitted trust stays in the run's folder 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from distrust.claimed import majority, told_by
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evaluate import final_claims
+from distrust.evidence import Stacked
 from distrust.labelled import Labelled, from_targets
 from distrust.methods.believed import heard, posterior, softened
 from distrust.recipe import Strict
@@ -56,7 +58,14 @@ def distill(run: Run, options: Distill) -> Student:
         return run.fit("student", told, options=options)
     if _estimator(options).needs_gold and not len(run.gold.part("trust")):
         raise RunError(f"trust: {options.trust} is fitted on gold, and there is none for it; give gold, or set trust: auto.")
-    told = run.with_gold(from_targets(run.pool, _targets(run, options)), options.gold_weight)
+    stacked = run.stacked() if options.trust == "alike" else heard(run, "trust").stacked
+    told = _told(run, stacked, options)
+    if len(stacked) > 1:
+        for place, name in enumerate(stacked.sources):
+            run.alternatives[f"without {name}"] = partial(_told, run, stacked.without(place), options, keep=False)
+        if options.trust != "alike":
+            alike = options.model_copy(update={"trust": "alike"})
+            run.alternatives["all alike"] = partial(_told, run, stacked, alike)
     return run.fit("student", told, default_objective(told, options.temperature), options)
 
 
@@ -72,12 +81,17 @@ def _texts(run: Run, options: Distill) -> Labelled:
     return majority(said, run.pool) if options.targets == "hard" else told_by(said, run.pool)
 
 
-def _targets(run: Run, options: Distill) -> Tensor:
-    """What the teachers' claims amount to: targets (N, C), rows of zeros where nobody spoke."""
-    stacked = run.stacked()
+def _told(run: Run, stacked: Stacked, options: Distill, keep: bool = True) -> Labelled:
+    """The pool told what the teachers' claims amount to, with gold."""
+    targets = _targets(run, stacked, options, keep)[: len(run.pool)]
+    return run.with_gold(from_targets(run.pool, targets), options.gold_weight)
+
+
+def _targets(run: Run, stacked: Stacked, options: Distill, keep: bool) -> Tensor:
+    """What claims on the pool, and on gold behind it, amount to: targets (N, C), rows of zeros where nobody spoke."""
     claims = final_claims(stacked)
     if options.trust != "alike":
-        chances = posterior(run, heard(run, "trust").stacked, options.trust, _estimator(options))[: len(run.pool)]
+        chances = posterior(run, stacked, options.trust, _estimator(options), keep)
         spoken = (claims >= 0).any(0).unsqueeze(-1)
         return spoken * (_likeliest(chances) if options.targets == "hard" else chances)
     if options.targets == "hard":
