@@ -83,6 +83,8 @@ def test_need_by_hand() -> None:
         need(consistency, None, 0.0)
     with pytest.raises(DataError, match="legal is 0 to 1"):
         need(consistency, assistant, 1.5)
+    with pytest.raises(DataError, match="of different items"):
+        need(consistency, assistant[:2])
 
 
 def test_baselines_by_hand() -> None:

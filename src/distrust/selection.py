@@ -42,7 +42,7 @@ def stages(budget: int, pool: int, warm_up: float) -> tuple[int, int]:
     first = round(warm_up * bought)
     if bought < 1 or (warm_up > 0 and not first) or (warm_up < 1 and first == bought):
         least = max([1, *(int(1 / share) + 1 for share in (warm_up, 1 - warm_up) if 0 < share < 1)])
-        raise DataError(f"{budget} answers leave a stage empty at a warm-up of {warm_up}; give {least} or more.")
+        raise DataError(f"{bought} answers leave a stage empty at a warm-up of {warm_up}; give {least} or more.")
     return first, bought - first
 
 
@@ -55,7 +55,7 @@ def need(consistency: Tensor | None, assistant: Tensor | None, weight: float = 0
         weight: λ. A signal that is NaN at an item has no say there, and the other speaks alone; 1 where neither does.
 
     Raises:
-        DataError: no signal, or a λ outside [0, 1], or one that leaves the only signal out.
+        DataError: no signal, or a λ outside [0, 1], or one that leaves the only signal out, or lengths that differ.
 
     Source: TA-in-the-loop card, equation A3.
     """
@@ -64,6 +64,8 @@ def need(consistency: Tensor | None, assistant: Tensor | None, weight: float = 0
     parts = [(share, one) for share, one in ((weight, consistency), (1 - weight, assistant)) if one is not None and share]
     if not parts:
         raise DataError("Need is read off self-consistency or off an assistant, and both are switched off.")
+    if len({one.shape for _, one in parts}) > 1:
+        raise DataError("Self-consistency and the assistant's confidence are of different items; each item has both.")
     known = [one.double().nan_to_num(0.0) * share for share, one in parts]
     shares = [one.isfinite().double() * share for share, one in parts]
     trust, total = torch.stack(known).sum(0), torch.stack(shares).sum(0)
@@ -167,14 +169,11 @@ def _ordered(rows: Rows, values: np.ndarray[tuple[int], np.dtype[np.float64]], i
     order = np.lexsort((keys, -values[rows]))
     found, keys = rows[order], keys[order]
     same = np.flatnonzero((keys[1:] == keys[:-1]) & (values[found[1:]] == values[found[:-1]]))
-    done = -1
-    for start in same.tolist():  # one pair in four thousand million
-        if start > done:
-            end = start + 2
-            while end < len(keys) and end - 1 in same:
-                end += 1
-            found[start:end] = sorted(found[start:end].tolist(), key=lambda row: ids[row])
-            done = end - 2
+    if len(same):  # one pair in four thousand million
+        alike = np.union1d(same, same + 1)
+        tie = np.zeros(len(found), dtype=np.int64)
+        tie[sorted(alike.tolist(), key=lambda place: ids[int(found[place])])] = np.arange(len(alike))
+        found = found[np.lexsort((tie, keys, -values[found]))]
     return found
 
 
