@@ -96,6 +96,7 @@ UNIQUE = "'said' says 16 different things of 20 items, so these are no classes; 
         (GOOD, {"labels": "sad"}, "has no column 'sad'; did you mean 'said'?"),
         (GOOD, {"labels": "said", "text": "txt"}, "has no column 'txt'; did you mean 'text'?"),
         (GOOD, {"labels": "said", "gold_column": "glod"}, "did you mean 'gold'?"),
+        (GOOD, {"labels": "said", "gold_column": "gold"}, "holds no gold: every row of it is blank, or there is none"),
         (GOOD, {"labels": "said", "gold_column": "said"}, "both the claims and the gold"),
         (GOOD, {"labels": "said", "gold": "none.csv"}, "There is no file none.csv"),
         (GOOD[:9], {"labels": "said"}, "has 9 claims in 'said'; an audit needs 10 at least"),

@@ -134,6 +134,14 @@ def _names(table: dict[str, list[Any]], name: str, path: str) -> list[str | None
     return [None if value is None or not str(value).strip() else str(value).strip() for value in values]
 
 
+def _vouched(table: dict[str, list[Any]], name: str, path: str) -> list[str | None]:
+    """A column of gold. Raises DataError where it has none: whoever names it believes that it does."""
+    names = _names(table, name, path)
+    if not any(names):
+        raise DataError(f"{name!r} of {path} holds no gold: every row of it is blank, or there is none.")
+    return names
+
+
 def _gold(asked: Asked, items: Items, notes: list[str]) -> list[str | None]:
     """Each item's gold label, None where there is none."""
     if asked.gold is None:
@@ -141,9 +149,9 @@ def _gold(asked: Asked, items: Items, notes: list[str]) -> list[str | None]:
             return [None] * len(items)
         if asked.gold_column == asked.labels:
             raise DataError(f"{asked.labels!r} is both the claims and the gold; gold is what a person vouches for.")
-        return _names(items.columns, asked.gold_column, asked.data)
+        return _vouched(items.columns, asked.gold_column, asked.data)
     table = load_table(asked.gold)
-    names = _names(table, asked.gold_column or "label", asked.gold)
+    names = _vouched(table, asked.gold_column or "label", asked.gold)
     by_id = asked.id is not None and asked.id in table
     keys = [str(one) for one in column(table, asked.id if by_id and asked.id else asked.text or "text", asked.gold)]
     said: dict[str, str] = {}
