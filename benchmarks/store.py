@@ -81,13 +81,13 @@ def run(quick: bool) -> Result:
         told, maps = _told(items, teachers, EvidenceStore(Path(folder)))
         asking = time.process_time() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        cached, uncached, waits, differ = _rounds(told, teachers, rounds, epochs)
+        cached, uncached, walls, waits, differ = _rounds(told, teachers, rounds, epochs)
         reading = median(_read(maps) for _ in range(rounds))
     speedups = [slow / fast for slow, fast in zip(uncached, cached, strict=True)]
     figures: dict[str, float | bool] = {
         **_spread("cached_speedup", speedups),
         **_spread("data_wait_share", waits),
-        "map_wait_share": reading / median(cached),
+        "map_wait_share": reading / median(walls),
         "cached_epoch_s": median(cached),
         "uncached_epoch_s": median(uncached),
         "ask_once_s": asking,
@@ -113,12 +113,16 @@ def run(quick: bool) -> Result:
 
 def _rounds(
     told: Labelled, teachers: list[Net], rounds: int, epochs: int
-) -> tuple[list[float], list[float], list[float], float]:
-    """Seconds an epoch of both arms, the share of wall time that batches waited, how far the students' weights differ."""
-    cached, uncached, waits, differ = [], [], [], 0.0
+) -> tuple[list[float], list[float], list[float], list[float], float]:
+    """Process seconds an epoch of both arms; of the cached one wall seconds too, and the share of them that batches waited.
+
+    The last is how far the students' weights differ at most.
+    """
+    spent: dict[str, list[float]] = {"cached": [], "uncached": []}
+    walls, waits, differ = [], [], 0.0
     order = random.Random(0)
     for number in range(rounds + 1):
-        arms = ["cached", "uncached"]
+        arms = [*spent]
         order.shuffle(arms)
         weights = {}
         for arm in arms:
@@ -131,12 +135,13 @@ def _rounds(
                 _by_hand(student, teachers, told, epochs)
             wall, busy = time.perf_counter() - wall, time.process_time() - busy
             weights[arm] = torch.cat([one.detach().flatten() for one in student.parameters()])
-            if number:
-                (cached if arm == "cached" else uncached).append(busy / epochs)
+            if number:  # the first round warms up
+                spent[arm].append(busy / epochs)
             if number and arm == "cached":
+                walls.append(wall / epochs)
                 waits.append(Timed.waited / wall)
         differ = max(differ, float((weights["cached"] - weights["uncached"]).abs().max()))
-    return cached, uncached, waits, differ
+    return spent["cached"], spent["uncached"], walls, waits, differ
 
 
 def _told(items: Items, teachers: list[Net], store: EvidenceStore) -> tuple[Labelled, list[Mapped]]:

@@ -28,8 +28,10 @@ from distrust.evidence_store import EvidenceStore
 from distrust.labelled import Labelled, from_targets
 from distrust.labels import LabelSpace
 from distrust.mapped import Mapped
+from distrust.store import load_tensors
 from distrust.teachers.classifier import ModuleTeacher
 from tests import worlds
+from tests.test_processes import torchrun
 
 SPACE = worlds.SPACE
 SIZES = {"deep": "0", "wide": "1"}
@@ -565,3 +567,36 @@ def test_the_top_classes_are_kept_with_the_exact_mass_of_the_rest(tmp_path: Path
         EvidenceStore(tmp_path).ask(Counting(keep_top=1), items)
     with pytest.raises(TeacherError, match="teacher has 3 classes and cannot keep 4; legal is 1 to 3"):
         Counting(keep_top=4)
+
+
+BOTH = """
+import sys
+from pathlib import Path
+import torch
+from torch import distributed
+from distrust import processes
+from distrust.evidence_store import EvidenceStore
+from distrust.store import save_tensors
+from tests import worlds
+from tests.test_evidence_store import Counting, feature, logits
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+items, _ = worlds.points(60)
+teacher, store = Counting(features={"deep": "0"}), EvidenceStore(folder / "store", shard_items=16)
+for rows in (range(40), range(60)):
+    said = store.ask(teacher, items.select(rows))
+asked = torch.tensor([len(one) for one in teacher.asked], dtype=torch.long)
+kept = {"asked": asked, "logits": logits(said), "feature": feature(said, "deep").whole()}
+save_tensors(folder / f"{processes.rank()}.safetensors", kept)
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_of_two_processes_only_the_first_one_asks(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(BOTH)
+    done = torchrun(str(tmp_path / "script.py"), str(tmp_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (load_tensors(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    assert first["asked"].tolist() == [16, 16, 8, 16, 4] and second["asked"].tolist() == []
+    assert same(first["logits"], second["logits"]) and same(first["feature"], second["feature"])
