@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from distrust.errors import DataError
-from distrust.workshop import instance_dependent, pairwise, symmetric
+from distrust.workshop import exchanged, forgotten, instance_dependent, pairwise, symmetric
 
 LABELS = torch.randint(5, (20_000,), generator=torch.Generator().manual_seed(1))
 Noise = Callable[[Tensor, int, float, int], Tensor]
@@ -93,3 +93,33 @@ def test_probabilities_must_fit() -> None:
     for wrong in (torch.rand(2, 2), torch.rand(1, 3), torch.full((2, 3), torch.nan), -torch.ones(2, 3)):
         with pytest.raises(DataError, match="legal is"):
             instance_dependent(labels, 3, 0.2, 0, wrong)
+
+
+@pytest.mark.parametrize(("share", "changed"), [(0.0, 0), (0.4, 2), (0.6, 2), (0.8, 4), (1.0, 4)])
+def test_classes_are_exchanged_in_pairs_everywhere(share: float, changed: int) -> None:
+    wrong = exchanged(LABELS, 5, share, 2)
+    said_for = [set(wrong[label == LABELS].tolist()) for label in range(5)]
+    assert all(len(one) == 1 for one in said_for)
+    mapped = [one.pop() for one in said_for]
+    assert [mapped[mapped[label]] for label in range(5)] == list(range(5))
+    assert sum(mapped[label] != label for label in range(5)) == changed
+    assert torch.equal(exchanged(wrong, 5, share, 2), LABELS)
+    assert exchanged(torch.tensor([-1, 0]), 5, share, 2)[0] == -1
+    assert torch.equal(wrong, exchanged(LABELS, 5, share, 2))
+
+
+def test_forgotten_classes_are_a_guess_and_the_others_right() -> None:
+    lost = torch.tensor([True, False, False, True, False])
+    wrong = forgotten(LABELS, 5, lost, 3)
+    kept = ~lost[LABELS]
+    assert torch.equal(wrong[kept], LABELS[kept])
+    assert float((wrong[~kept] == LABELS[~kept]).double().mean()) == pytest.approx(0.2, abs=0.02)
+    assert forgotten(torch.tensor([-1, 0]), 5, lost, 3)[0] == -1
+    assert torch.equal(wrong, forgotten(LABELS, 5, lost, 3)) and not torch.equal(wrong, forgotten(LABELS, 5, lost, 4))
+
+
+def test_shares_and_masks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DataError, match="legal is 0 to 1"):
+        exchanged(LABELS, 5, 1.5, 0)
+    with pytest.raises(DataError, match=r"`lost` is \(4,\); legal is \(5,\)"):
+        forgotten(LABELS, 5, torch.zeros(4, dtype=torch.bool), 0)

@@ -44,6 +44,44 @@ def pairwise(labels: Tensor, classes: int, rate: float, seed: int) -> Tensor:
     return _mixed(labels, (labels + 1) % classes, torch.full(labels.shape, rate, dtype=torch.float64), generator)
 
 
+def exchanged(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
+    """Classes drawn at random are exchanged in pairs, in every item: a teacher whose label map is wrong.
+
+    Nothing in such a teacher's answers tells, however sure it is. Source: CA-MKD card, world `swap`.
+
+    Args:
+        labels: (N,) long true classes; -1 abstains.
+        classes: C, at least 2.
+        share: of the classes that are exchanged, rounded down to whole pairs.
+        seed: which classes; the global random state is neither read nor changed.
+
+    Returns, Raises: as for `symmetric`.
+    """
+    generator = _generator(labels, classes, share, seed)
+    chosen = torch.randperm(classes, generator=generator)[: int(share * classes) // 2 * 2]
+    said_for = torch.arange(classes)
+    said_for[chosen[0::2]], said_for[chosen[1::2]] = chosen[1::2], chosen[0::2]
+    return torch.where(labels >= 0, said_for[labels.clamp(min=0)], labels)
+
+
+def forgotten(labels: Tensor, classes: int, lost: Tensor, seed: int) -> Tensor:
+    """Items of some classes get any class at random, the right one too: a teacher that is strong on the others alone.
+
+    Args:
+        labels: (N,) long true classes; -1 abstains.
+        classes: C, at least 2.
+        lost: (C,) bool, the classes that it confuses with all.
+        seed: of the draw; the global random state is neither read nor changed.
+
+    Returns, Raises: as for `symmetric`; DataError also for `lost` of another size.
+    """
+    generator = _generator(labels, classes, 0.0, seed)
+    if lost.shape != (classes,):
+        raise DataError(f"`lost` is {tuple(lost.shape)}; legal is ({classes},), one for each class.")
+    any_class = torch.randint(classes, labels.shape, generator=generator)
+    return torch.where((labels >= 0) & lost[labels.clamp(min=0)], any_class, labels)
+
+
 def instance_dependent(labels: Tensor, classes: int, rate: float, seed: int, probabilities: Tensor) -> Tensor:
     """Hard items are mislabelled, as the classes that they look like: what a weak but honest teacher does.
 
