@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from distrust.evaluate import Interval, Quality
 from distrust.report.charts import diagram, lines
-from distrust.report.page import environment
 from distrust.report.text import plain
 from distrust.report.view import MOST_CURVES
 
@@ -34,6 +33,8 @@ def section(found: Mapping[str, Any]) -> Markup:
 
     It needs the page's style sheet; every text in it is escaped and inert. Signals are drawn four to a chart.
     """
+    from distrust.report.page import environment  # the page itself may place this section
+
     names = list(found)
     charts = []
     for start in range(0, len(names), MOST_CURVES):
