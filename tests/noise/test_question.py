@@ -45,6 +45,17 @@ def test_gold_is_joined_by_id_or_by_text(tmp_path: Path) -> None:
     assert by_text.gold_rows.tolist() == [1] and "2 of 3 gold items are not in" in by_text.notes[0]
 
 
+def test_gold_of_pairs_is_joined_by_both_texts(tmp_path: Path) -> None:
+    rows = [{"premise": f"p {n // 2}", "hypothesis": f"h {n % 2}", "said": ["a", "b"][n % 2]} for n in range(20)]
+    asked = {"labels": "said", "text": "premise", "text_pair": "hypothesis"}
+    gold = [{"premise": "p 3", "hypothesis": "h 1", "label": "a"}]
+    found = read(Asked(table(tmp_path, rows), **asked, gold=table(tmp_path, gold, "g.jsonl")))
+    assert found.gold_rows.tolist() == [7] and found.gold_labels.tolist() == [0]
+    bare = table(tmp_path, [{"premise": "p 3", "label": "a"}], "g.jsonl")
+    with pytest.raises(DataError, match="has no column 'hypothesis'"):
+        read(Asked(table(tmp_path, rows), **asked, gold=bare))
+
+
 def test_what_only_gold_names_is_a_class_too(tmp_path: Path) -> None:
     rows = [{"text": f"t {n}", "said": ["a", "b"][n % 2], "gold": ["a", "c"][n == 0] if n < 5 else ""} for n in range(20)]
     found = read(Asked(table(tmp_path, rows), labels="said", text="text", gold_column="gold"))

@@ -153,13 +153,14 @@ def _gold(asked: Asked, items: Items, notes: list[str]) -> list[str | None]:
     table = load_table(asked.gold)
     names = _vouched(table, asked.gold_column or "label", asked.gold)
     by_id = asked.id is not None and asked.id in table
-    keys = [str(one) for one in column(table, asked.id if by_id and asked.id else asked.text or "text", asked.gold)]
+    joined = [asked.id] if by_id else [asked.text, asked.text_pair]  # a premise alone does not say which pair is meant
+    parts = [map(str, column(table, name, asked.gold)) for name in joined if name is not None]
+    keys = ["\n".join(one) for one in zip(*parts, strict=True)]
     said: dict[str, str] = {}
     for key, name in zip(keys, names, strict=True):
         if name is not None and said.setdefault(key, name) != name:
             raise DataError(f"{asked.gold} gives the item {key[:60]!r} two labels; gold has one.")
-    texts = [one if isinstance(one, str) else one[0] for one in items.inputs]
-    own = items.ids if by_id else texts
+    own = items.ids if by_id else [items.text(row) for row in range(len(items))]
     there = set(own) & said.keys()
     if said and not there:
         raise DataError(
