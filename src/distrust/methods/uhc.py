@@ -56,7 +56,7 @@ class Agreeing:
             theirs = batch["said"][:, start : start + len(own)].to(logits.dtype)
             total = total + forward_kl(logits[:, own.to(logits.device)], theirs, self.temperature)
             start += len(own)
-        return total.masked_fill(batch["labels"] >= 0, 0.0)
+        return total if "labels" not in batch else total.masked_fill(batch["labels"] >= 0, 0.0)
 
 
 def _anybody(here: Specialists) -> Tensor:
