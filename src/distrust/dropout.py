@@ -27,7 +27,6 @@ from distrust.modules import frozen
 INNER = (nn.RNNBase, nn.MultiheadAttention)  # draw from torch's generator in the middle of one call
 WHOLE = {functional.dropout: 0, torch.dropout: 0}  # functions, and how many last dimensions fall together
 CHANNELS = {functional.dropout1d: 1, functional.dropout2d: 2, functional.dropout3d: 3}
-BITS = 24  # of a draw: rates are kept to one in so many
 GOLDEN = -1640531527  # 2^32 over the golden ratio, as int32: tells neighbouring places apart
 
 
@@ -69,11 +68,12 @@ class Dropping(TorchFunctionMode):
             raise ValueError(f"dropout of a tensor {tuple(value.shape)} in which {rows} items cannot be told apart")
         parts = value if len(value) == rows else value.reshape(rows, len(value) // rows, *value.shape[1:])
         size = parts.shape[1 : parts.dim() - together]
-        kept = _draws(_mixed(self._keys ^ _number(self._call, self._keys)), size) >= round(rate * 2**BITS)
-        scale = 0.0 if rate >= 1 else 1 / (1 - rate)
-        factor = (kept * scale).to(value.dtype)  # (rows, *size)
-        fallen: Tensor = parts * factor.reshape(rows, *size, *[1] * together)
-        return fallen.reshape(value.shape)
+        if rate >= 1:
+            return torch.zeros_like(value)
+        draws = _draws(_mixed(self._keys ^ _number(self._call, self._keys)), size)  # (rows, *size)
+        fallen = draws < round(rate * 2**32) - 2**31
+        scaled: Tensor = parts * (1 / (1 - rate))
+        return scaled.masked_fill_(fallen.reshape(rows, *size, *[1] * together), 0.0).reshape(value.shape)
 
     def _attention(
         self,
@@ -129,11 +129,14 @@ def _drops(module: nn.Module) -> bool:
 
 
 def _draws(keys: Tensor, size: Sequence[int]) -> Tensor:
-    """A whole number below 2^BITS for each place: keys (n,) int32 to (n, *size), by a hash of key and place."""
+    """An int32 for each place, any of them alike: keys (n,) int32 to (n, *size), by a hash of key and place."""
     state = keys
     for count in size:
-        state = _mixed(state.unsqueeze(-1) ^ (torch.arange(count, dtype=torch.int32, device=keys.device) * GOLDEN))
-    return state.bitwise_and_(2**BITS - 1)
+        state = _mixed(state) if state is not keys else state
+        state = state.unsqueeze(-1) ^ (torch.arange(count, dtype=torch.int32, device=keys.device) * GOLDEN)
+        state.bitwise_xor_(state >> 16)
+        state.mul_(2146121005)  # its high bits are mixed, and they decide
+    return state
 
 
 def _mixed(bits: Tensor) -> Tensor:
