@@ -56,13 +56,14 @@ def opened(
     Args:
         recipe: the recipe.
         progress: called as fits go on; asked: called as buying goes on, with `teachers.buying.Progress`.
-        shared: folder of stages and evidence that several runs share; default the run's own.
+        shared: folder of stages, and of evidence that has no `evidence_dir`, that several runs share; default the run's own.
         kept: where paid answers were kept for several runs: endpoint teachers are then those, and buy nothing.
 
     Raises:
         DistrustError: whatever is wrong with data, teachers, student or folder; nothing has been asked by then.
     """
     folder = Path(expand(recipe.output_dir))
+    evidence = None if shared is None else shared / "evidence"
     task = read_task(recipe)
     check_folder(folder, task)
     with ledger(recipe, folder, kept) as book:
@@ -79,7 +80,7 @@ def opened(
             seed=recipe.seed,
             validation=task.validation,
             progress=progress,
-            evidence=None if shared is None else shared / "evidence",
+            evidence=evidence if recipe.evidence_dir is None else Path(expand(recipe.evidence_dir)),
             stages=None if shared is None else shared / "stages",
         )
         with closing(made) as run:

@@ -171,7 +171,8 @@ def _check_same(teacher: Teacher, who: str, folder: Path) -> None:
         changed = "its weights, its options or what it reads" if same else "its classes"
         raise TeacherError(
             f"The teacher {teacher.name} is not the one whose answers {folder} keeps: {changed} changed. Give it another "
-            "name, or choose another output_dir; to do without the earlier answers, delete that folder."
+            "name, or choose another output_dir (evidence_dir, where runs share one); to do without the earlier answers, "
+            "delete that folder."
         )
 
 

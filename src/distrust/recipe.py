@@ -359,6 +359,9 @@ class Recipe(Strict):
         None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
     )
     output_dir: str = Field("runs/default", description="the run's folder")
+    evidence_dir: str | None = Field(
+        None, description="folder of what local teachers said, which runs may share; default: `evidence` in the run's folder"
+    )
 
     @model_validator(mode="after")
     def _one_kind_of_task(self) -> Recipe:

@@ -5,7 +5,7 @@ Knows the files. Does not read the recipe or the user's tables again: they may h
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,10 @@ ROOMS = {"pool": "evidence", "gold": "gold_evidence", "test": "test_evidence"}  
 
 
 def save_facts(facts: Facts, folder: Path) -> None:
-    """Write everything a report is made from. Columns of the items that no page shows stay behind."""
+    """Write everything a report is made from. What no page shows stays behind: columns of the items, teachers' features."""
     for room, name in ROOMS.items():
         for number, one in enumerate(getattr(facts, name)):
-            save_evidence(one, folder / room / str(number))
+            save_evidence(replace(one, features={}), folder / room / str(number))
     tensors = {f"prediction.{name}": value for name, value in facts.predictions.items()}
     tensors |= {f"what_if.{name}": value for name, value in facts.what_if.items()}
     named = {name: getattr(facts, name) for name in ("targets", "target_weight", "weights", "test_labels")}
