@@ -51,9 +51,8 @@ def ca_mkd(run: Run, options: CaMkd) -> Student:
     found = reliability(here.logits, here.labels) if options.weights == "auto" else None
     weights = _rule(options, found)(here.logits, here.labels)  # w, equation 2
     official = options.scaling == "official"
-    if found is not None:
-        here = _as_read(run, here, found)
-    also(run, here, weights, options.temperature)
+    said, here = here, here if found is None else _as_read(run, here, found)
+    also(run, here, weights, options.temperature, said)
     places, held, path = hints(run, here, options, heads=True)
     told = here.told(here.mean(weights, options.temperature), weights)
     alpha = options.alpha * (_official(options, len(weights)) if official else 1.0)
@@ -106,4 +105,4 @@ def _as_read(run: Run, here: Lesson, found: Reliability) -> Lesson:
     little = [f"{name} in {count}" for count, name in few if count]
     if little:
         run.note(f"Of {len(classes)} classes, some teachers count less than half of the best one: {', '.join(little)}.")
-    return here.read(found.read) if changed else here
+    return here.read(found.read) if found.renames else here

@@ -5,7 +5,7 @@ Knows runs, gold, and what stands for a label where nobody gave one. Does not kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -129,23 +129,22 @@ def objective(told: Labelled, options: Several) -> Objective:
     return Objective(terms)
 
 
-def also(run: Run, here: Lesson, weights: Tensor, temperature: float) -> None:
-    """Say what the student might have been told: without each teacher, and by all alike. Weights (M, N)."""
-    answered = here.stacked.answered.float()
-    others: Mapping[str, Tensor] = {"all alike": answered} | (
-        {
-            f"without {name}": weights * (torch.arange(len(weights)) != place).unsqueeze(-1)
-            for place, name in enumerate(here.stacked.sources)
-        }
-        if len(weights) > 1
-        else {}
-    )
-    for name, other in others.items():
-        run.alternatives[name] = partial(_otherwise, here, other, temperature)
+def also(run: Run, here: Lesson, weights: Tensor, temperature: float, said: Lesson | None = None) -> None:
+    """Keep for the report what the student might have been told: by all alike, and without each teacher.
+
+    Args:
+        here: the lesson, whose mean by these weights (M, N) the student is told.
+        said: the lesson as the teachers said it, where `here` reads them otherwise.
+    """
+    plain = here if said is None else said
+    run.alternatives["all alike"] = partial(_otherwise, plain, plain.stacked.answered.float(), temperature)
+    for place, name in enumerate(here.stacked.sources if len(weights) > 1 else ()):
+        others = weights * (torch.arange(len(weights)) != place).unsqueeze(-1)
+        run.alternatives[f"without {name}"] = partial(_otherwise, here, others, temperature)
 
 
-def _otherwise(here: Lesson, trust: Tensor, temperature: float) -> Labelled:
-    return here.told(here.mean(shared(torch.ones_like(trust), trust), temperature))
+def _otherwise(here: Lesson, heard: Tensor, temperature: float) -> Labelled:
+    return here.told(here.mean(shared(torch.ones_like(heard), heard), temperature))
 
 
 def _to_label(logits: Tensor, batch: Batch) -> Tensor:
