@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distrust.data import Items
 from distrust.distillation import default_objective
-from distrust.errors import RunError, TeacherError
+from distrust.errors import RecipeError, RunError, TeacherError
 from distrust.gold import Gold
 from distrust.labelled import from_targets
 from distrust.labels import LabelSpace
@@ -207,6 +207,11 @@ def test_a_run_that_goes_on_asks_no_pass_again(tmp_path: Path, monkeypatch: pyte
 def test_the_preset_of_the_released_code_is_said_in_options() -> None:
     _, options = find("muka", {"target": "soft", "passes": 1})
     assert isinstance(options, Muka) and options.margin and options.tau == 0.2
+
+
+def test_disagreement_of_one_pass_is_refused() -> None:
+    with pytest.raises(RecipeError, match="score disagreement is between passes"):
+        find("muka", {"score": "disagreement", "passes": 1})
 
 
 def test_items_without_any_answer_are_left_out(tmp_path: Path) -> None:

@@ -134,6 +134,17 @@ def test_what_no_teacher_knows_is_said(tmp_path: Path) -> None:
     assert run.warnings == ["No teacher knows 'f': only gold does."]
 
 
+def test_teachers_that_disagree_on_a_shared_class_are_named(tmp_path: Path) -> None:
+    one, other = Claims("abc", [0, 1, 2] * 80), Claims("dab", [1, 2, 0] * 80)
+    run = work(tmp_path / "a", teachers=[one, other])
+    gather(run)
+    assert not run.warnings[1:], "of the 160 items that both place in a or b they name the same"
+    swapped = Claims("dba", [1, 2, 0] * 80)
+    run = work(tmp_path / "b", teachers=[one, swapped])
+    gather(run)
+    assert "says abc and says dba share classes (a, b) and name different ones for 160 of the 160 items" in run.warnings[1]
+
+
 def test_label_spaces_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no label in common with the task"):
         gather(work(tmp_path / "a", teachers=[Claims("xy", [0] * 240)]))

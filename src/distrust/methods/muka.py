@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from distrust.methods.adequate import scored
 from distrust.methods.specialists import gather, told
@@ -39,6 +39,12 @@ class Muka(Strict):
     normalise_margin: bool = Field(False, description="divide these weights by their mean over the items")
     tau: float = Field(0.2, gt=0, description="of `soft`: how sharply scores in [0, 1] mix the teachers")
     gold_weight: GoldWeight = 1.0
+
+    @model_validator(mode="after")
+    def _passes_can_differ(self) -> Muka:
+        if self.score == "disagreement" and self.passes == 1:
+            raise ValueError("score disagreement is between passes, and there is one; set passes to 2 or more")
+        return self
 
 
 def muka(run: Run, options: Muka) -> Student:

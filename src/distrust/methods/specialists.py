@@ -6,8 +6,10 @@ classes): each teacher stays in its own classes until its share of the target is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -18,8 +20,10 @@ from distrust.evidence import Evidence, join, stack
 from distrust.labelled import Labelled
 from distrust.labels import ABSTAIN, LabelSpace
 from distrust.run import Run
+from distrust.secrets import show
 from distrust.teachers import Teacher
 
+FEW = 20  # items, below which two teachers' contradictions say little
 DOUBT = 1e-4  # probability that a bare claim leaves to each other class, so that it has logits
 
 
@@ -108,7 +112,27 @@ def gather(run: Run) -> Specialists:
     nobody = [name for name, heard in zip(space.names, known.any(0).tolist(), strict=True) if not heard]
     if nobody:
         run.warn(f"No teacher knows {', '.join(map(repr, nobody[:5]))}{', ...' if len(nobody) > 5 else ''}: only gold does.")
+    for sentence in _contradictions(members, space, known):
+        run.warn(sentence)
     return Specialists(items, tuple(members), space, known)
+
+
+def _contradictions(members: list[Specialist], space: LabelSpace, known: Tensor) -> Iterator[str]:
+    """Pairs of teachers that share classes and mostly name different ones of them for the same item."""
+    claims = torch.stack(
+        [torch.where(one.chances.sum(-1) > 0, one.columns[one.chances.argmax(-1)], ABSTAIN) for one in members]
+    )  # (M, N)
+    for (first, one), (second, other) in combinations(enumerate(members), 2):
+        shared = known[first] & known[second]
+        mine, theirs = claims[first], claims[second]
+        both = (mine >= 0) & (theirs >= 0) & shared[mine] & shared[theirs]
+        apart = int((mine != theirs)[both].sum())
+        if int(both.sum()) >= FEW and 2 * apart > int(both.sum()):
+            named = ", ".join(name for name, here in zip(space.names, shared.tolist(), strict=True) if here)
+            yield (
+                f"{one.teacher.name} and {other.teacher.name} share classes ({show(named)}) and name different ones for "
+                f"{apart} of the {int(both.sum())} items that both place there; do these names mean the same to both?"
+            )
 
 
 def told(run: Run, here: Specialists, targets: Tensor, gold_weight: float, weights: Tensor | None = None) -> Labelled:
