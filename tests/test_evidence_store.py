@@ -337,6 +337,18 @@ def test_damage_to_what_describes_a_shard_is_noticed(tmp_path: Path) -> None:
         EvidenceStore(tmp_path).ask(teacher, items)
 
 
+def test_answers_of_nobody_knows_whom_are_refused(tmp_path: Path) -> None:
+    items, _ = worlds.points(3)
+    EvidenceStore(tmp_path).ask(Counting(), items)
+    (source,) = tmp_path.glob("*/source.json")
+    source.write_text("{")
+    with pytest.raises(RunError, match=r"source\.json is damaged"):
+        EvidenceStore(tmp_path).ask(Counting(), items)
+    source.unlink()
+    with pytest.raises(RunError, match=r"has lost its source\.json, so nobody knows whose answers it keeps"):
+        EvidenceStore(tmp_path).ask(Counting(), items)
+
+
 def test_a_disk_that_keeps_something_else_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items, _ = worlds.points(4)
     monkeypatch.setattr(os, "fsync", lambda _: [path.write_bytes(b"") for path in tmp_path.glob("*/claims.bin")])

@@ -165,6 +165,8 @@ def _source(teacher: Teacher, who: str) -> dict[str, Any]:
 
 def _check_same(teacher: Teacher, who: str, folder: Path) -> None:
     """Refuse a teacher that has changed: answers of two teachers must not be mixed, nor the earlier ones be lost."""
+    if not (folder / "source.json").is_file():
+        raise RunError(f"{folder} has lost its source.json, so nobody knows whose answers it keeps; delete that folder.")
     known = read_json(folder / "source.json")
     if known["fingerprint"] != who:
         same = known["classes"] == list(teacher.space.names)
