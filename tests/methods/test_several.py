@@ -20,7 +20,9 @@ from distrust.labelled import Labelled
 from distrust.labels import LabelSpace
 from distrust.methods import METHODS, find
 from distrust.methods.aekd import _agreed
+from distrust.methods.mmkd import Meta, _looked_ahead, _matched
 from distrust.methods.several import Several, lesson
+from distrust.store import load_tensors
 from tests.methods import several_worlds as worlds
 from tests.methods.several_worlds import SPACE, panel, pictures
 
@@ -59,7 +61,7 @@ def told(
         return work.fits["student"].labelled, work.notes
 
 
-RELATIVES = ["averaged", "ebkd", "best-teacher", "aekd", "ca-mkd"]
+RELATIVES = ["averaged", "ebkd", "best-teacher", "aekd", "mmkd", "ca-mkd"]
 
 
 # each relative is what its formula says
@@ -116,6 +118,40 @@ def test_aekd_with_one_teacher_and_with_silent_ones(tmp_path: Path) -> None:
     for number, teachers in enumerate(([Said("one", LOGITS[0])], [Said("one", LOGITS[0]), Said("two", silent)])):
         found, _ = told(tmp_path / str(number), "aekd", teachers)
         assert len(found) == 48
+
+
+def test_mmkd_learns_whom_to_believe_where_the_student_errs(tmp_path: Path) -> None:
+    right = 3 * torch.nn.functional.one_hot(LABELS, 3).float()
+    said_wrong = 3 * torch.nn.functional.one_hot((LABELS + 1) % 3, 3).float()
+    method, options = find("mmkd", {"gamma": 0.0})
+    longer = worlds.Train(num_train_epochs=12, learning_rate=2e-2)
+    teachers = [Said("wrong", said_wrong), Said("right", right)]
+    with closing(worlds.run(tmp_path, teachers, options=longer)) as work:
+        student = method.run(work, options)
+        (kept,) = (work.folder / "stages").glob("*/objective-student.safetensors")
+        meta = Meta(2, 3, 32)
+        meta.load_state_dict({name.removeprefix("meta."): value for name, value in load_tensors(kept).items()})
+        guess = work.ask(student, ITEMS).distribution()
+    weights = meta(torch.stack([said_wrong, right]).softmax(-1), guess, torch.ones(2, 48, dtype=torch.bool)).detach()
+    assert torch.allclose(weights.sum(0), torch.ones(48)) and float(weights[1].mean()) > 0.6
+    silent = meta(torch.zeros(2, 4, 3), guess[:4], torch.zeros(2, 4, dtype=torch.bool))
+    assert torch.equal(silent, torch.zeros(2, 4))
+
+
+def test_mmkds_two_losses_do_not_touch_each_other() -> None:
+    meta = Meta(3, 3, 8)
+    logits = torch.randn(48, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    batch = {"logits": LOGITS.transpose(0, 1), "label": torch.nn.functional.one_hot(LABELS, 3).float()}
+    _matched(meta, 4.0, logits, batch).sum().backward()
+    assert logits.grad is not None and all(one.grad is None for one in meta.parameters())
+    alike = torch.full((3, 48), 1 / 3)
+    expected = torch.autograd.grad(losses.weighted_kl(logits, LOGITS, alike, 4.0).sum(), logits)[0]
+    assert torch.allclose(logits.grad, expected, atol=1e-5)  # it starts from all alike
+    logits.grad = None
+    value = _looked_ahead(meta, 4.0, 1.0, logits, batch)
+    value.sum().backward()
+    assert logits.grad is None and meta.own.grad is not None and bool((meta.own.grad != 0).any())
+    assert bool((value[logits.argmax(-1) == LABELS] == 0).all())
 
 
 def test_fitnet_holds_features_with_a_gradient_and_equal_weights(tmp_path: Path) -> None:
@@ -195,7 +231,8 @@ def test_gold_absent_is_said_and_one_teacher_needs_none(tmp_path: Path, name: st
     _, notes = told(tmp_path / "three", name, said(), gold=0)
     assert any("fitted on the claims alone, since there is no gold" in note for note in notes)
     one, notes = told(tmp_path / "one", name, said()[:1], gold=0)
-    assert torch.allclose(one.targets, (LOGITS[0] / 4).softmax(-1), atol=1e-5) and "label" not in one.extra
+    assert torch.allclose(one.targets, (LOGITS[0] / 4).softmax(-1), atol=1e-5)
+    assert "label" not in one.extra or name == "mmkd"
     assert not any("trust `auto`" in note for note in notes)
 
 
@@ -229,7 +266,7 @@ def test_the_report_can_refit_what_might_have_been(tmp_path: Path, name: str) ->
         without = work.alternatives["without t1"]()
     soft = (LOGITS / 4).softmax(-1)
     assert torch.allclose(alike.targets, soft.mean(0), atol=1e-5)
-    if name in ("averaged", "aekd"):
+    if name in ("averaged", "aekd", "mmkd"):
         assert torch.allclose(without.targets, soft[[0, 2]].mean(0), atol=1e-5)
 
 

@@ -25,6 +25,7 @@ from distrust.methods.elr import Elr, elr
 from distrust.methods.fitnet_mkd import FitnetMkd, fitnet_mkd
 from distrust.methods.gold_only import GoldOnly, gold_only
 from distrust.methods.mckd import Mckd, mckd
+from distrust.methods.mmkd import Mmkd, mmkd
 from distrust.methods.muka import Muka, muka
 from distrust.methods.padded_average import PaddedAverage, padded_average
 from distrust.methods.peer_advised import PeerAdvised, peer_advised
@@ -68,6 +69,7 @@ METHODS = {
     "best-teacher": Method(best_teacher, BestTeacher, "of several teachers the one that gold chooses, beside the label"),
     "ebkd": Method(ebkd, Ebkd, "several teachers, each weighed item by item by how sure it is"),
     "aekd": Method(aekd, Aekd, "several teachers, weighed step by step so that no teacher's loss rises"),
+    "mmkd": Method(mmkd, Mmkd, "several teachers, weighed by a network that learns what helps where the student errs"),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }
 
