@@ -27,6 +27,7 @@ from distrust.open_facts import open_facts
 from distrust.recipe import Classifier, Price, Recipe
 from distrust.report.facts import Facts, LearningCurve, Spending
 from distrust.report.saved import save_facts
+from distrust.report.signals import figures
 from distrust.run import Run, surroundings
 from distrust.students import Student
 from distrust.task import Task
@@ -60,9 +61,9 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
 
 
 def prices(recipe: Recipe) -> dict[str, Price]:
-    """Each teacher's price, by name; a local classifier has none to pay."""
+    """The price of everybody who is asked, by name; a local classifier has none to pay."""
     free = Price(per_call=0)
-    return {one.name: free if isinstance(one, Classifier) else one.price for one in recipe.teachers}
+    return {one.name: free if isinstance(one, Classifier) else one.price for one in recipe.asked}
 
 
 def gather(
@@ -91,7 +92,7 @@ def gather(
         seconds: process time of the method's stages, whoever built them.
         curve: numbers of human labels, rising, each with a student of nothing else; taken one at a time.
     """
-    for teacher in run.teachers if run.fits.get("student") else ():
+    for teacher in run.teachers if run.fits.get("student") and not run.metered else ():
         if not hasattr(teacher, "spending"):
             run.ask(teacher, run.gold_items)  # at no price; a paid one is judged on what a method asked it
     heard = run.heard()
@@ -121,7 +122,8 @@ def gather(
         weights=_spread(told, weights, run.pool).T if told is not None and isinstance(weights, Tensor) else None,
         what_if=_what_if(run, told, students, test),
         history=[row for fit in run.fits.values() for row in fit.history],
-        spending=spending(run, evidence, prices),
+        spending=spending(run, [*(heard if run.metered else evidence), *run.assisted()], prices),
+        signals=figures(run.signals),
         warnings=[*run.warnings, *_outside(evidence)],
         notes=run.notes,
         simulated=simulated,
@@ -207,8 +209,8 @@ def _on_test(run: Run, test: Items) -> list[Evidence]:
 
 
 def spending(run: Run, evidence: Sequence[Evidence], prices: Mapping[str, Price]) -> list[Spending]:
-    """What each teacher cost: by the ledger, or by its price for answers that were bought before."""
-    by_name = {teacher.name: teacher for teacher in run.teachers}
+    """What everybody who was asked cost: by the ledger, or by its price for answers that were bought before."""
+    by_name = {one.name: one for one in (*run.teachers, run.assistant) if one is not None}
     return [_spending(by_name[one.source], one, prices[one.source]) for one in evidence]
 
 

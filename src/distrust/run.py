@@ -24,6 +24,7 @@ from distrust.answers import Answers
 from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
 from distrust.errors import RunError
+from distrust.evaluate import Quality
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.evidence_store import EvidenceStore
 from distrust.files import file_name, fingerprint, read_json, refusing, write_json
@@ -53,6 +54,7 @@ class Fitted:
 
     labelled: Labelled
     history: Sequence[Mapping[str, Any]]
+    start: str = ""  # key of the student before it was trained
 
 
 class Run:
@@ -65,6 +67,7 @@ class Run:
             Gold and validation items then have a column `data.REFERENCE`, and their labels only say so.
         pool: the items to learn from.
         teachers: who is asked about them.
+        assistant: who judges what students and teachers say, for methods that ask one; nobody else hears it.
         new_student: from a seed to an untrained student.
         gold: the gold set, and gold_items: its items, in its order.
         options: the training loop's.
@@ -95,8 +98,9 @@ class Run:
         answers: Answers | None = None,
         evidence: Path | None = None,
         stages: Path | None = None,
+        assistant: Teacher | None = None,
     ) -> None:
-        self.folder, self.pool, self.teachers = folder, pool, list(teachers)
+        self.folder, self.pool, self.teachers, self.assistant = folder, pool, list(teachers), assistant
         self._space, self.answers = space, answers
         self.gold = gold if gold is not None else Gold((), torch.zeros(0, dtype=torch.long), space or OPEN)
         self.gold_items = gold_items if gold_items is not None else pool.select(pool.rows(self.gold.ids))
@@ -111,6 +115,8 @@ class Run:
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.signals: dict[str, Quality] = {}  # what gold says of the signals that the method read: for the report
+        self.metered = False  # whether the method decides what teachers are asked: then a report asks them nothing more
         self.alternatives: dict[str, Callable[[], Labelled]] = {}  # what the student might have been told: for the report
         self._check_stopping()
         self._lock = _lock(folder) if rank() == 0 else None
@@ -141,7 +147,13 @@ class Run:
 
     def heard(self) -> list[Evidence]:
         """What each teacher has said in this run, of whatever it was asked; a teacher that was not asked is left out."""
-        return [join(list(said.values())) for said in self._heard.values()]
+        aside = None if self.assistant is None else self.assistant.name
+        return [join(list(said.values())) for name, said in self._heard.items() if name != aside]
+
+    def assisted(self) -> list[Evidence]:
+        """What the assistant has said in this run; nothing where there is none, or it was not asked."""
+        said = {} if self.assistant is None else self._heard.get(self.assistant.name, {})
+        return [join(list(said.values()))] if said else []
 
     def ask(self, source: Teacher | Student, items: Items, sampling: Sampling | None = None) -> Evidence:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again.
@@ -185,6 +197,7 @@ class Run:
         options: BaseModel | None = None,
         epochs: int | None = None,
         seed: int | None = None,
+        begin: Student | None = None,
     ) -> Student:
         """A new student, trained on a training set to the last epoch (or to the best validated one).
 
@@ -194,9 +207,10 @@ class Run:
             options: the method's options: part of the stage's key, and needed with an objective, which was made from them.
             epochs: default the recipe's.
             seed: of initial weights and of batches; default the run's. Several scouts need several.
+            begin: a student of this run whose weights it goes on from; default: it starts afresh.
         """
         assert objective is None or options is not None, "an objective is known to the stage's key by its options"
-        return self._fit({name: objective or default_objective(labelled)}, labelled, options, epochs, seed)[0]
+        return self._fit({name: objective or default_objective(labelled)}, labelled, options, epochs, seed, begin)[0]
 
     def fit_together(
         self, objectives: Mapping[str, Objective], labelled: Labelled, options: BaseModel, epochs: int | None = None
@@ -205,7 +219,7 @@ class Run:
 
         Each finds the others' logits in its batch, detached, as `NAME.logits`. The first is judged by validation.
         """
-        return self._fit(objectives, labelled, options, epochs, None)
+        return self._fit(objectives, labelled, options, epochs, None, None)
 
     def _fit(
         self,
@@ -214,10 +228,14 @@ class Run:
         options: BaseModel | None,
         epochs: int | None,
         seed: int | None,
+        begin: Student | None,
     ) -> list[Student]:
         first = next(iter(objectives))
         start = self.seed if seed is None else seed
         students = [self.new_student(start if not turn else mix(start, turn)) for turn in range(len(objectives))]
+        if begin is not None:
+            students[0].module.load_state_dict(begin.module.state_dict())
+            students[0].key = fingerprint("continued", students[0].key, begin.key)
         for note in students[0].notes:
             self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
@@ -257,7 +275,7 @@ class Run:
             checkpoint.load_weights(folder / _weights(name, first), student.module)
             student.key = key if name == first else fingerprint(key, name)
             self._names[student.key] = name
-        self.fits[first] = Fitted(labelled, train.read_history(folder))
+        self.fits[first] = Fitted(labelled, train.read_history(folder), who[0])
         return students
 
     def with_gold(self, labelled: Labelled, weight: float) -> Labelled:

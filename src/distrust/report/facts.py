@@ -77,4 +77,5 @@ class Facts:
     weights: Tensor | None = None  # (M, N_pool) how much each teacher counted; None: the method gives no such weights
     what_if: Mapping[str, Tensor] = field(default_factory=dict)  # "as it was" and others: (N_test, C), of distrust.whatif
     curve: LearningCurve | None = None  # where the recipe asks what the student is worth in human labels
+    signals: Mapping[str, Any] = field(default_factory=dict)  # what gold says of signals: `report.signals.figures`
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

@@ -59,6 +59,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "what_if": what_if(facts),
         "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
         "worth": worth(facts),
+        "signals": facts.signals,
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},
         "warnings": facts.warnings,

@@ -19,6 +19,7 @@ from distrust.report import view
 from distrust.report.examples import disputed, doubted
 from distrust.report.facts import Facts
 from distrust.report.metrics import metrics
+from distrust.report.signals import section
 from distrust.report.text import count, inert, money, percent, plain
 from distrust.report.verdict import bracket
 from distrust.report.worth import chart
@@ -63,6 +64,7 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
             reliability=view.reliability(found),
             curves=view.curves(facts),
             worth=chart(found),
+            signals=section(found["signals"]),
             has_recipe="data" in facts.recipe,
             options=list(view.flat(found["method"]["options"])),
             environment=list(view.flat(found["environment"])),
