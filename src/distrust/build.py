@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 import yaml
 
 from distrust.data import REFERENCE
 from distrust.errors import RecipeError, RunError, nearest
 from distrust.files import read_json, write_atomically, write_json
+from distrust.gold import Gold
 from distrust.labels import LabelSpace, doubt
 from distrust.processes import rank, wait
 from distrust.recipe import (
@@ -27,6 +30,7 @@ from distrust.recipe import (
     StudentRecipe,
     TeacherRecipe,
     TransformerStudent,
+    is_judge,
 )
 from distrust.run import Run
 from distrust.secrets import expand
@@ -73,6 +77,7 @@ def opened(
             answers=task.answers,
             pool=task.pool,
             teachers=[build_teacher(one, task, book, recipe, asked, kept) for one in recipe.teachers],
+            assistant=_assistant(task, book, recipe, asked, kept),
             new_student=student_maker(recipe.student, task.space, task),
             gold=task.gold,
             gold_items=task.gold_items,
@@ -110,13 +115,13 @@ def known(options: Recorded | Endpoint, task: LabelSpace) -> LabelSpace:
     for name in options.knows or ():
         if task.find(name) < 0:
             raise RecipeError(f"{options.name} knows {name!r}, no class of the task; {nearest(name, task.names)}.")
-    return task if options.knows is None else LabelSpace(tuple(options.knows))
+    return task if options.knows in (None, list(task.names)) else LabelSpace(tuple(options.knows))
 
 
 @contextmanager
 def ledger(recipe: Recipe, folder: Path, kept: Path | None = None) -> Iterator[Ledger | None]:
     """The run's ledger, where the recipe has a teacher that is paid and whose answers are not kept elsewhere."""
-    if kept is not None or not any(isinstance(teacher, Endpoint) for teacher in recipe.teachers):
+    if kept is not None or not any(isinstance(teacher, Endpoint) for teacher in recipe.asked):
         yield None
         return
     from distrust.ledger import Ledger
@@ -154,6 +159,24 @@ def build_teacher(
     return EndpointTeacher(
         options, known(options, task.space), book, recipe.budget, few_shot(task, options), asked, task.answers
     )
+
+
+def _assistant(
+    task: Task, book: Ledger | None, recipe: Recipe, asked: Callable[[Any], None] | None, kept: Path | None
+) -> Teacher | None:
+    """The recipe's assistant. One that is shown answers says True or False of them, whatever the task's answers are."""
+    if recipe.assistant is None:
+        return None
+    if kept is not None and isinstance(recipe.assistant, Endpoint):
+        raise RecipeError(
+            f"A comparison buys what teachers say before there is anything to ask the assistant {recipe.assistant.name}; "
+            "give it an assistant whose answers are recorded, or a local one."
+        )
+    if is_judge(recipe.assistant):
+        from distrust.assistant import TRUTH
+
+        task = replace(task, space=TRUTH, answers=None, gold=Gold((), torch.zeros(0, dtype=torch.long), TRUTH))
+    return build_teacher(recipe.assistant, task, book, recipe, asked, kept)
 
 
 def few_shot(task: Task, options: Endpoint) -> list[tuple[str, str]]:

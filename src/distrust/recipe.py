@@ -349,6 +349,12 @@ class Recipe(Strict):
         "`gold-only` students of so many of the pool's labels beside `gold`, which are read for nothing else",
     )
     teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
+    assistant: TeacherRecipe | None = Field(
+        None,
+        description="for `ta-in-the-loop`: who judges the student's and the teachers' answers, of any kind, with a name of "
+        "its own. An endpoint whose `knows` is `['True', 'False']` and whose `prompt` is `'{text}'` is shown each answer "
+        "and says whether it is true; any other is asked the items themselves",
+    )
     student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
     method: Method = Method()
     train: Train = Train()
@@ -375,7 +381,9 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _teachers_fit_the_task(self) -> Recipe:
-        for teacher in self.teachers if self.task == "generation" else ():
+        for teacher in self.asked if self.task == "generation" else ():
+            if teacher is self.assistant and is_judge(teacher):
+                continue
             if isinstance(teacher, Classifier):
                 raise ValueError(
                     f"the teacher {teacher.name} is a classifier and writes no texts; task generation needs some"
@@ -395,6 +403,15 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _a_judge_is_shown_the_question(self) -> Recipe:
+        if isinstance(self.assistant, Endpoint) and is_judge(self.assistant) and _is_default(self.assistant, "prompt"):
+            raise ValueError(
+                f"the assistant {self.assistant.name} is shown a whole question and says True or False; it needs `prompt: "
+                "'{text}'`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _worth_can_be_judged(self) -> Recipe:
         if self.worth is None:
             return self
@@ -409,6 +426,11 @@ class Recipe(Strict):
         return self
 
     @property
+    def asked(self) -> list[Recorded | Classifier | Endpoint]:
+        """Everybody who is asked: the teachers, and the assistant where there is one."""
+        return [*self.teachers, *([] if self.assistant is None else [self.assistant])]
+
+    @property
     def pool_label(self) -> str | None:
         """The pool's column of gold labels; None where gold stands elsewhere and nobody named one."""
         if self.data.pool.label is not None or self.gold is None or self.gold.path is not None:
@@ -417,11 +439,16 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:
-        names = [teacher.name for teacher in self.teachers]
+        names = [teacher.name for teacher in self.asked]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"two teachers are named {twice[0]!r}; each needs a name of its own")
         return self
+
+
+def is_judge(assistant: Recorded | Classifier | Endpoint) -> bool:
+    """Whether an assistant is shown answers and says True or False, rather than answering the items itself."""
+    return isinstance(assistant, Endpoint) and assistant.knows == ["True", "False"]
 
 
 def _is_default(part: Strict, name: str) -> bool:

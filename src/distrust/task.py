@@ -81,7 +81,7 @@ def load_task(recipe: Recipe, extra_labels: Sequence[LabelSpace] = ()) -> Task:
         gold_items, gold_labels = _vouched(gold_items, gold_labels)
         tables = {name: None if pair is None else _vouched(*pair) for name, pair in tables.items()}
     space = OPEN if answers is not None else classes(recipe, pool, gold_labels, extra_labels)
-    shots = max((one.few_shot for one in recipe.teachers if isinstance(one, Endpoint)), default=0)
+    shots = max((one.few_shot for one in recipe.asked if isinstance(one, Endpoint)), default=0)
     reserve = dict(recipe.gold.reserve) if recipe.gold else {}
     if shots:
         reserve["prompt"] = max(shots, reserve.get("prompt", 0))
