@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,18 @@ def test_shards_of_whole_batches_are_bit_for_bit_what_one_ask_says(tmp_path: Pat
         assert value.shape == (100, size) and len(value) == 100 and value.dim() == 2
         assert same(value[torch.tensor([5, 5, 0])], fresh.features[name][order[torch.tensor([5, 5, 0])]])
         assert same(value.select(torch.arange(20, 40)).select([3, 1]).whole(), fresh.features[name][order[[23, 21]]])
+
+
+def test_teachers_of_one_store_have_sizes_of_their_own(tmp_path: Path) -> None:
+    items, _ = worlds.points(10)
+    store = EvidenceStore(tmp_path, shard_items=4)
+    for name, hidden in (("small", 3), ("large", 40), ("a/b", 5), ("a-b", 6)):
+        teacher = Counting(name, hidden=hidden, features=SIZES)
+        said = store.ask(teacher, items)
+        assert feature(said, "deep").shape == (10, hidden) and same(
+            logits(said), logits(Counting(name, hidden=hidden, batch_size=4).ask(items))
+        )
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 TOKENS = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(1))
@@ -558,6 +571,26 @@ def test_reading_a_few_rows_of_a_large_file_takes_little_memory(tmp_path: Path) 
     some, own = map(float, done.stdout.split())
     assert some < 100, f"{some} MiB, of the page cache too: the system maps whole folios of up to 2 MiB for a row"
     assert own < 30, f"{own} MiB of its own after every row was read"
+
+
+def test_a_column_may_be_larger_than_memory(tmp_path: Path) -> None:
+    """A file with a hole of 4 TiB, of which two rows are real: mapped all the same."""
+    teacher, store = Counting(), EvidenceStore(tmp_path)
+    items, _ = worlds.points(2)
+    said = logits(store.ask(teacher, items))
+    (path,) = tmp_path.glob("*/logits.values.bin")
+    try:
+        os.truncate(path, 2**42)
+    except OSError:
+        pytest.skip("this disk has no files so large")
+    rows = store.column(teacher, items, "logits.values")
+    assert same(rows[torch.tensor([1, 0])], said[[1, 0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = EvidenceStore(tmp_path).column(teacher, items, "logits.values")
+    value = rows[:]
+    value[0] = 9
+    assert same(rows.whole(), said), "what is read is a copy"
 
 
 def fresh_store(folder: Path, size: int, rows: Sequence[int] | range = range(30)) -> tuple[EvidenceStore, Counting, Items]:

@@ -12,6 +12,7 @@ import hashlib
 import math
 import mmap
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,9 +188,11 @@ def _map(path: Path, layout: Layout, rows: int) -> Tensor:
     if not size:
         return torch.empty(known, *layout.size, dtype=layout.dtype)
     with path.open("rb") as file:
-        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # a stray write would stay in this process
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # one to be written to might not be larger than memory
     memory.madvise(mmap.MADV_RANDOM)  # batches jump: reading ahead would fetch what nobody wants
-    return torch.frombuffer(memory, dtype=layout.dtype, count=size).view(known, *layout.size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable")  # nobody writes: `Mapped` hands out copies
+        return torch.frombuffer(memory, dtype=layout.dtype, count=size).view(known, *layout.size)
 
 
 def _digest(path: Path, start: int, size: int) -> str:
