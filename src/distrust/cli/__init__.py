@@ -13,6 +13,7 @@ from distrust.cli import auditing as auditing
 from distrust.cli import checking as checking
 from distrust.cli import comparing as comparing
 from distrust.cli import looking as looking
+from distrust.cli import merging as merging
 from distrust.cli import running as running
 from distrust.cli import starting as starting
 from distrust.cli import using as using
@@ -35,7 +36,7 @@ app = typer.Typer(
     Exit codes: 0 done (also when a budget ended buying), 2 a mistake you can mend (said in one sentence), 130 interrupted
     (what was bought and trained is kept; the same command goes on).""",
 )
-for room in (running, looking, starting, using, checking, auditing, comparing):
+for room in (running, looking, starting, using, checking, auditing, merging, comparing):
     room.register(app)
 
 
