@@ -19,7 +19,7 @@ from distrust.trust.adequacy import Odds, calibrate, choice, cross_fitted, found
 from distrust.trust.distribution import certainty
 from distrust.trust.familiarity import energy, mahalanobis, max_logit, neighbours
 from distrust.trust.passes import spread_apart
-from distrust.trust.pattern import fit_pattern, self_taught
+from distrust.trust.pattern import CARRIES, fit_pattern, self_taught
 
 STRENGTHS = (0.1, 1.0, 10.0)  # of the pull of a pattern towards the energies
 Learn = Callable[[Tensor], Odds]  # from rows (k,) of gold to fit on, to log-odds of rows of items
@@ -136,15 +136,21 @@ def _by_agreement(run: Run, here: Specialists, passes: int) -> Scored:
     }
     best = max(shared, key=shared.__getitem__)
     named = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shared.items())
+    chosen, said = several[best], ""
+    if "energy" in several and len(here.members) > 1:
+        odds = chosen.scores if chosen.odds else soft_choice(chosen.scores).log()
+        taught, carries = self_taught(odds, _side_by_side(here))
+        believed = carries >= CARRIES
+        chosen = Scored(taught, odds=True)
+        said = (
+            f" A pattern of what all teachers say, learned from clear items, {'speaks' if believed else 'does not speak'} "
+            f"beside it: tried on less clear ones it agreed with the score {100 * carries:.0f} % beyond chance."
+        )
     run.note(
         f"No gold tells who knows an item, so {best} does: its choice of a teacher is the one that the scores share most "
-        f"({named}). How often it is right is unknown."
+        f"({named}).{said} How often it is right is unknown."
     )
-    if "energy" not in several:
-        return several[best]
-    chosen = several[best]
-    odds = chosen.scores if chosen.odds else soft_choice(chosen.scores).log()
-    return Scored(self_taught(odds, _side_by_side(here)), odds=True)
+    return chosen
 
 
 def _several(run: Run, here: Specialists, passes: int) -> dict[str, Scored]:
