@@ -1,0 +1,166 @@
+"""The worlds of `muka`: real items whose classes are split among specialists, each trained on items of its own.
+
+Knows files, splits, how specialists are trained. Knows nothing of methods.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distrust.data import Items, load_table
+from distrust.labels import LabelSpace
+from distrust.teachers.classifier import ModuleTeacher
+
+SETS = {  # tables of training and test items, text, label, what the classes are grouped by
+    "clinc150": ("clinc150/train", "clinc150/test", "text", "label", "domain"),
+    "trec": ("sentence_classification/trec_raw_train", "sentence_classification/trec_raw_test", "text", "coarse", None),
+    "banking77": ("banking77/train", "banking77/test", "text", "label", None),
+}
+POOL, TEST, WIDTH = 8000, 3000, 128  # at most so many items; units of every network
+EPOCHS, RATE, BATCH = 12, 3e-3, 64  # of specialists, as of students
+
+
+@dataclass(frozen=True)
+class World:
+    """Specialists, unlabelled items whose truth only the benchmark knows, gold of them, and test items.
+
+    Args:
+        pool, truth: N items and their classes (N,).
+        gold: rows (n,) of the pool, ten of each class.
+        test, test_labels: (T,).
+    """
+
+    space: LabelSpace
+    teachers: list[ModuleTeacher]
+    pool: Items
+    truth: Tensor
+    gold: Tensor
+    test: Items
+    test_labels: Tensor
+
+
+def world(name: str, parts: int, seed: int) -> World:
+    """A set, or two joined by a plus sign, split among `parts` specialists; half of its items are theirs, half the pool."""
+    read = [_mnist() if one == "mnist" else _texts(one) for one in name.split("+")]
+    classes = [group for groups, *_ in read for group in groups]
+    pieces = _split(classes, parts)
+    space = LabelSpace(tuple(one for piece in pieces for one in piece))
+    inputs, labels, test, answers = _joined([rest for _, *rest in read])
+    truth = torch.tensor([space.index(one) for one in labels])
+    order = list(range(len(truth)))
+    random.Random(f"{name}/{parts}/{seed}").shuffle(order)
+    half = len(order) // 2
+    apart, rows = torch.tensor(order[:half]), torch.tensor(order[half : half + POOL])
+    chosen = torch.tensor(random.Random(0).sample(range(len(answers)), min(TEST, len(answers))))
+    features, held = _features(inputs, torch.cat([apart, rows]), test)
+    teachers = [
+        _specialist(f"specialist {n}", piece, space, features[apart], truth[apart], seed) for n, piece in enumerate(pieces)
+    ]
+    pool = Items(tuple(f"p{row}" for row in rows.tolist()), features[rows])
+    return World(
+        space,
+        teachers,
+        pool,
+        truth[rows],
+        _few(truth[rows], len(space), seed),
+        Items(tuple(f"t{row}" for row in chosen.tolist()), held[chosen]),
+        torch.tensor([space.index(one) for one in answers])[chosen],
+    )
+
+
+def network(width: int, classes: int, seed: int) -> nn.Sequential:
+    """What every specialist and student is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Dropout(0.1), nn.Linear(width, WIDTH), nn.ReLU(), nn.Dropout(0.3), nn.Linear(WIDTH, classes))
+
+
+def _split(groups: Sequence[Sequence[str]], parts: int) -> list[list[str]]:
+    """Groups of classes in `parts` pieces: whole groups where there are enough, else all classes, sorted."""
+    whole: list[Any] = list(groups) if len(groups) >= parts else [[one] for group in groups for one in group]
+    cuts = [len(whole) * piece // parts for piece in range(parts + 1)]
+    return [[one for group in whole[start:stop] for one in group] for start, stop in pairwise(cuts)]
+
+
+def _specialist(name: str, piece: list[str], space: LabelSpace, inputs: Tensor, truth: Tensor, seed: int) -> ModuleTeacher:
+    """A network that has learned its classes from labelled items of its own."""
+    own = torch.tensor([space.index(one) for one in piece])
+    place = torch.full((len(space),), -1).index_put_((own,), torch.arange(len(own)))[truth]
+    told = (place >= 0).nonzero().squeeze(-1)
+    net = network(inputs.shape[1], len(piece), 1000 * seed + int(own[0]))
+    optimiser = torch.optim.Adam(net.parameters(), RATE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for _ in range(EPOCHS):
+            for rows in told[torch.randperm(len(told))].split(BATCH):
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(net(inputs[rows]), place[rows]).backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+    return ModuleTeacher(name, net.eval(), LabelSpace(tuple(piece)), features={"hidden": "2"}, batch_size=1024)
+
+
+def _few(truth: Tensor, classes: int, seed: int, each: int = 10) -> Tensor:
+    """Ten items of every class, or all there are: rows (n,)."""
+    draw = random.Random(seed)
+    rows = [(truth == one).nonzero().squeeze(-1).tolist() for one in range(classes)]
+    return torch.tensor(sorted(row for own in rows for row in draw.sample(own, min(each, len(own)))))
+
+
+def _features(inputs: Any, seen: Tensor, test: Any) -> tuple[Tensor, Tensor]:
+    """Images as they are; texts by their words' and pairs' tf-idf in 200 dimensions, found on the items that are seen."""
+    if isinstance(inputs, Tensor):
+        return inputs, test
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(max_features=8000, sublinear_tf=True, ngram_range=(1, 2))
+    counts = words.fit_transform([inputs[row] for row in seen.tolist()])
+    axes = TruncatedSVD(200, random_state=0).fit(counts)
+    return tuple(  # type: ignore[return-value]
+        torch.tensor(5 * axes.transform(words.transform(texts)), dtype=torch.float32) for texts in (inputs, test)
+    )
+
+
+def _joined(sets: Sequence[Sequence[Any]]) -> tuple[Any, list[str], Any, list[str]]:
+    if len(sets) == 1:
+        return tuple(sets[0])  # type: ignore[return-value]
+    inputs, labels, test, answers = ([one for part in column for one in part] for column in zip(*sets, strict=True))
+    return inputs, labels, test, answers
+
+
+def _texts(name: str) -> tuple[list[list[str]], list[str], list[str], list[str], list[str]]:
+    """Groups of classes; texts and labels; test texts and labels."""
+    train, test, text, label, group = SETS[name]
+    folder = Path(os.environ["DISTRUST_DATA"])
+    here, held = (load_table(str(folder / f"{table}.parquet")) for table in (train, test))
+    labels, answers = ([str(one) for one in table[label]] for table in (here, held))
+    names = sorted({*labels, *answers})
+    of = dict(zip(labels, map(str, here[group]), strict=True)) if group else dict.fromkeys(names, "")
+    groups = [[one for one in names if of[one] == kind] for kind in sorted(set(of.values()))]
+    return groups, [str(one) for one in here[text]], labels, [str(one) for one in held[text]], answers
+
+
+def _mnist() -> tuple[list[list[str]], Tensor, list[str], Tensor, list[str]]:
+    """Digits, every pixel in [-1, 1]; as `_texts`."""
+    with lzma.open(Path(os.environ["DISTRUST_DATA"]) / "mnist" / "mnist.npz.xz") as file:
+        arrays = np.load(io.BytesIO(file.read()))
+    made: list[Any] = []
+    for split in ("train", "test"):
+        images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        made += [
+            torch.tensor(images.reshape(len(images), -1) / 127.5 - 1, dtype=torch.float32),
+            [str(one) for one in labels],
+        ]
+    return ([[str(digit) for digit in range(10)]], *made)  # type: ignore[return-value]
