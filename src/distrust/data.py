@@ -204,7 +204,7 @@ def _read_file(file: Path, kind: str) -> dict[str, list[Any]]:
     except DataError:
         raise
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no text in UTF-8; save it so, or as parquet.") from error
+        raise DataError(f"{file} cannot be read as {kind}: it is no text in UTF-8; save it so, or as parquet.") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:160].rstrip(".")
         raise DataError(f"{file} cannot be read as {kind}: {reason}; it may be truncated or of another kind.") from error
