@@ -93,6 +93,12 @@ ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
         ),
         "the same weights at the end, bit for bit": lambda of: "yes" if of["bit_equal"] else "no",
     },
+    "store": {
+        "an epoch from the evidence store, three teachers of four times the student's size: times as fast as asking them": (
+            lambda of: f"{of['cached_speedup']:.1f} [{of['cached_speedup.low']:.1f}, {of['cached_speedup.high']:.1f}]"
+        ),
+        "share of a step that waits for the store": lambda of: f"{100 * of['data_wait_share']:.1f} %",
+    },
 }
 
 
