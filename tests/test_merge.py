@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrust.data import load_items
 from distrust.errors import DistrustError
-from distrust.merge import Merging, merge_recipe, names
+from distrust.merge import Merging, merge_recipe, names, write_pool
 from distrust.recipe_file import parse_recipe
 from tests.models import save_classifier
 
@@ -23,7 +25,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def merging(models: Path, *teachers: str, **more: object) -> Merging:
-    return Merging([str(models / one) for one in teachers], "x.jsonl", "out", **more)  # type: ignore[arg-type]
+    return Merging([str(models / one) for one in teachers], ["x.jsonl"], "out", **more)  # type: ignore[arg-type]
 
 
 def test_a_recipe_says_all_that_was_asked(models: Path) -> None:
@@ -55,6 +57,19 @@ def test_a_recipe_says_all_that_was_asked(models: Path) -> None:
 def test_mistakes_are_sentences(models: Path, teachers: tuple[str, ...], more: dict[str, object], words: str) -> None:
     with pytest.raises(DistrustError, match=words):
         merge_recipe(merging(models, *teachers, **more))
+
+
+def test_several_tables_become_one_pool_without_repetition(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "one"}\n{"body": "zwölf"}\n', encoding="utf-8")
+    (tmp_path / "b.csv").write_text("body\ntwo\none\n", encoding="utf-8")
+    asked = replace(
+        merging(models, "bank", "trip", text="body"),
+        data=[str(tmp_path / "a.jsonl"), str(tmp_path / "b.csv")],
+        output=str(tmp_path / "out"),
+    )
+    (tmp_path / "out").mkdir()
+    write_pool(asked)
+    assert load_items(merge_recipe(asked)["data"]["pool"]["path"], text="body").inputs == ("one", "zwölf", "two")
 
 
 def test_names_are_short_and_differ() -> None:

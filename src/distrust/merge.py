@@ -5,15 +5,19 @@ Knows which keys of a recipe a merge needs. Knows nothing of how models are load
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distrust.data import load_items
 from distrust.errors import RecipeError, nearest
+from distrust.files import write_atomically
 from distrust.pretrained import class_names
 
+POOL = "pool.jsonl"
 MUKA = {"score": "auto", "target": "soft", "passes": 1}  # passes with dropout cost 16 times, and told no more where measured
 
 
@@ -23,7 +27,7 @@ class Merging:
 
     Args:
         teachers: folders or hub ids of sequence classifiers, two or more.
-        data: the unlabelled items, and text: their column.
+        data: tables of unlabelled items, such as one for each teacher, and text: their column.
         output: the run's folder.
         same: "NAME=CLASS" for each teacher's name that is another's class.
         gold: a table of labelled items, and label: its column; test: the same, for the final evaluation alone.
@@ -31,7 +35,7 @@ class Merging:
     """
 
     teachers: Sequence[str]
-    data: str
+    data: Sequence[str]
     output: str
     text: str = "text"
     same: Sequence[str] = ()
@@ -39,6 +43,19 @@ class Merging:
     test: str | None = None
     label: str = "label"
     student: str | None = None
+
+    @property
+    def pool(self) -> str:
+        """The table of the items: as named, or where several are named the one that holds them all."""
+        return self.data[0] if len(self.data) == 1 else str(Path(self.output) / POOL)
+
+
+def write_pool(asked: Merging) -> None:
+    """Write the texts of several tables as one; a text that stands in two is there once. DataError for a damaged table."""
+    if len(asked.data) == 1:
+        return
+    found = dict.fromkeys(text for path in asked.data for text in load_items(path, text=asked.text).inputs)
+    write_atomically(Path(asked.pool), "".join(json.dumps({asked.text: text}, ensure_ascii=False) + "\n" for text in found))
 
 
 def merge_recipe(asked: Merging) -> dict[str, Any]:
@@ -56,7 +73,7 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
     named = {teacher: class_names(teacher) for teacher in asked.teachers}
     maps = _maps(asked.same, named)
     recipe: dict[str, Any] = {
-        "data": {"pool": {"path": asked.data, "text": asked.text}},
+        "data": {"pool": {"path": asked.pool, "text": asked.text}},
         "teachers": [
             {"kind": "classifier", "name": name, "model": teacher, **({"labels": maps[teacher]} if maps[teacher] else {})}
             for teacher, name in zip(asked.teachers, names(asked.teachers), strict=True)

@@ -17,7 +17,7 @@ RECIPE = "merge.yaml"
 
 def merge(
     teachers: Annotated[list[str], typer.Argument(help="folders or hub ids of classifiers", metavar="TEACHER...")],
-    data: Annotated[str, typer.Option(help="table of unlabelled items, or a hub data set id")],
+    data: Annotated[list[str], typer.Option(help="table of unlabelled items, or a hub data set id; may be given again")],
     output: Annotated[Path, typer.Option(help="the run's folder; the student is in `student` there")],
     text: Annotated[str, typer.Option(help="column of the texts, in every table")] = "text",
     same: Annotated[
@@ -41,9 +41,11 @@ def merge(
       distrust merge models/banking models/travel --data unlabelled.jsonl --output runs/merged
 
       distrust merge banking travel --data all.csv --text body --same "credit_card=credit card" --gold few.csv --output m
+
+      distrust merge news mails --data news.jsonl --data mails.jsonl --output m   (models of two data sets: give both)
     """
     from distrust.files import refusing, write_atomically
-    from distrust.merge import Merging, merge_recipe
+    from distrust.merge import Merging, merge_recipe, write_pool
 
     asked = Merging(teachers, data, str(output), text, same or (), gold, test, label, student)
     recipe = merge_recipe(asked)
@@ -56,6 +58,7 @@ def merge(
     path = output / RECIPE
     with refusing(output):
         output.mkdir(parents=True, exist_ok=True)
+    write_pool(asked)
     write_atomically(path, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
     carry(load(path, set_), _show)
     from distrust.secrets import show
