@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from distrust.data import Items, concatenate, load_items
 from distrust.evidence import Cost, Evidence
+from distrust.files import fingerprint
 from distrust.labelled import from_gold
 from distrust.labels import LabelSpace
 from distrust.modules import seeded
@@ -123,11 +124,66 @@ def trec(seed: int) -> Split:
 
 
 def clinc150(seed: int) -> Split:
-    """CLINC150's 150 intents: 7,500 for teachers, 5,000 of the pool, 4,500 to test on."""
-    return texts("clinc150/train", "clinc150/test", "label", 7500, 5000, seed)
+    """CLINC150's 150 intents: 6,000 for teachers, 3,000 of the pool, 4,500 to test on."""
+    return texts("clinc150/train", "clinc150/test", "label", 6000, 3000, seed)
 
 
-SETS: dict[str, Callable[[int], Split]] = {"digits": digits, "trec": trec, "clinc150": clinc150}
+def mnist(seed: int) -> Split:
+    """MNIST shrunk to 14 x 14: 3,000 for teachers, 2,000 of the pool, 3,000 of its test set."""
+    import io
+    import lzma
+
+    import numpy as np
+
+    packed = (Path(os.environ["DISTRUST_DATA"]) / "mnist" / "mnist.npz.xz").read_bytes()
+    found = np.load(io.BytesIO(lzma.decompress(packed)))
+
+    def small(part: str, rows: Tensor) -> tuple[Items, Tensor]:
+        pictures = torch.from_numpy(found[f"x_{part}"])[rows].float().unsqueeze(1) / 255  # (n, 1, 28, 28)
+        shrunk = nn.functional.avg_pool2d(pictures, 2).flatten(1)
+        labels = torch.from_numpy(found[f"y_{part}"])[rows].long()
+        return Items(tuple(f"{part}{row}" for row in rows.tolist()), shrunk), labels
+
+    order = torch.randperm(60000, generator=torch.Generator().manual_seed(seed))
+    items, labels = small("train", order[:5000])
+    split = _split(LabelSpace(tuple("0123456789")), items, labels, torch.arange(5000), 3000, 2000)
+    test, answers = small("test", torch.arange(3000))
+    return replace(split, test=test, test_labels=answers)
+
+
+SETS: dict[str, Callable[[int], Split]] = {"digits": digits, "mnist": mnist, "trec": trec, "clinc150": clinc150}
+PICTURES = ("digits", "mnist")
+
+
+def labellers(seed: int) -> World:
+    """Ten weak labellers of YouTube comments, who may abstain: real ones, on 1,586 comments; 250 to test on."""
+    table, judged = (_read(f"youtube_spam_weak/{part}") for part in ("train", "test"))
+    space = LabelSpace(("ham", "spam"))
+    truth, answers = (torch.tensor([int(one) for one in items.columns["label"]]) for items in (table, judged))
+    said = torch.tensor([[int(one) for one in row] for row in table.columns["weak_labels"]]).T  # (10, N)
+    pool, test = (
+        Items(tuple(f"{part}{row}" for row in range(len(items))), items.inputs)
+        for part, items in (("c", table), ("t", judged))
+    )
+    teachers = [Said(f"labeller {place + 1}", space, pool, claims) for place, claims in enumerate(said)]
+    narrow = NgramStudent()
+    idf = ngram.inverse_frequencies(narrow, pool)
+    nobody = pool.select([])
+    split = Split(space, nobody, truth[:0], pool, truth, test, answers)
+    return World(split, teachers, lambda start: ngram.build(narrow, space, start, pool, idf))
+
+
+class Said:
+    """A labeller whose claims (N,) on some items are known; of others it has nothing to say."""
+
+    keeps_answers = True
+
+    def __init__(self, name: str, space: LabelSpace, items: Items, claims: Tensor) -> None:
+        self.name, self.space, self.fingerprint = name, space, fingerprint("said", name, items.key, claims)
+        self._claims = dict(zip(items.ids, claims.tolist(), strict=True))
+
+    def ask(self, items: Items) -> Evidence:
+        return Evidence(self.name, items.ids, self.space, torch.tensor([[self._claims.get(one, -1) for one in items.ids]]))
 
 
 class Asked:
@@ -154,6 +210,8 @@ class World:
 
 def world(name: str, kind: str, seed: int, folder: Path) -> World:
     """A set and a world; its teachers are trained in `folder`, or read from there."""
+    if kind == "labellers":
+        return labellers(seed)
     split = SETS[name](seed)
     grown, small = _makers(name, split)
     told = WORLDS[kind](split.taught_labels, len(split.space), seed)
@@ -163,7 +221,7 @@ def world(name: str, kind: str, seed: int, folder: Path) -> World:
         pool=split.taught,
         teachers=[],
         new_student=grown,
-        options=Train(num_train_epochs=60 if name == "digits" else 10),
+        options=Train(num_train_epochs=60 if name in PICTURES else 10),
         seed=seed,
     )
     with closing(run):
@@ -196,8 +254,9 @@ def _teacher(name: str, student: Student) -> Any:
 
 def _makers(name: str, split: Split) -> tuple[Callable[[int], Student], Callable[[int], Student]]:
     """Makers of teachers and of students."""
-    if name == "digits":
-        return partial(_network, width=128, space=split.space), partial(_network, width=32, space=split.space)
+    if name in PICTURES:
+        size = split.pool.inputs.shape[1]  # type: ignore[union-attr]
+        return tuple(partial(_network, size=size, width=width, space=split.space) for width in (128, 32))  # type: ignore[return-value]
     both = concatenate(split.taught, split.pool)
     wide, narrow = NgramStudent(dimension=64), NgramStudent()
     idf = {one.dimension: ngram.inverse_frequencies(one, items) for one, items in ((wide, both), (narrow, split.pool))}
@@ -207,9 +266,9 @@ def _makers(name: str, split: Split) -> tuple[Callable[[int], Student], Callable
     )
 
 
-def _network(seed: int, width: int, space: LabelSpace) -> ModuleStudent:
+def _network(seed: int, size: int, width: int, space: LabelSpace) -> ModuleStudent:
     with seeded(seed):
-        module = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, len(space)))
+        module = nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Linear(width, len(space)))
     return ModuleStudent(module, space, default_learning_rate=1e-2 if width < 100 else 3e-3)
 
 
