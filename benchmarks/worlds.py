@@ -1,8 +1,8 @@
 """Several teachers, some wrong in a known way: CA-MKD with its six ways of weighing, its relatives, and trust beside them.
 
 Digits, TREC, CLINC150 and MNIST in seven worlds, and ten real labellers who abstain. Teachers learned on other items than
-the student; few labels are gold (`FEW`), and in two worlds every one, as the paper has it. Five seeds, the last epoch. Options
-were chosen on digits and TREC; MNIST is a closing set.
+the student; few labels are gold (`FEW`), and in two worlds every one, as the paper has it. Five seeds, the last epoch.
+Options were chosen on digits and TREC; MNIST is a closing set.
 """
 
 from __future__ import annotations
