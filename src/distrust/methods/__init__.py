@@ -33,6 +33,7 @@ from distrust.methods.peer_advised import PeerAdvised, peer_advised
 from distrust.methods.selective import Selective, selective
 from distrust.methods.self_distillation import SelfDistillation, self_distillation
 from distrust.methods.small_loss import SmallLoss, small_loss
+from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
 from distrust.methods.uhc import Uhc, uhc
 from distrust.recipe import Strict
 from distrust.recipe_file import sentence
@@ -72,6 +73,9 @@ METHODS = {
     "ebkd": Method(ebkd, Ebkd, "several teachers, each weighed item by item by how sure it is"),
     "aekd": Method(aekd, Aekd, "several teachers, weighed step by step so that no teacher's loss rises"),
     "mmkd": Method(mmkd, Mmkd, "several teachers, weighed by a network that learns what helps where the student errs"),
+    "ta-in-the-loop": Method(
+        ta_in_the_loop, TaInTheLoop, "a small budget of teachers' answers, spent where student and assistant are least sure"
+    ),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }
 

@@ -1,0 +1,191 @@
+"""What a student and an assistant make of answers: the three signals of TA-in-the-loop, brought to what gold says of them.
+
+Knows a run's students, its assistant and the gold that may calibrate. Asks no teacher, and does not know what a signal is
+used for. A signal that is switched off is None; one that has no say of an item is NaN there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from distrust.assistant import TRUTH, confidence_in, questions
+from distrust.claimed import final
+from distrust.data import REFERENCE, Items
+from distrust.errors import RunError
+from distrust.evaluate import quality
+from distrust.evidence import Evidence
+from distrust.labels import LabelSpace
+from distrust.methods.voted import classes
+from distrust.recipe import Strict
+from distrust.run import Run
+from distrust.students import Student
+from distrust.students.sampling import Sampling
+from distrust.trust import calibrated, self_consistency, silence
+
+FEW = 20  # gold items below which a signal is left as it is
+NAMES = {
+    "s1": "s1: the student's self-consistency",
+    "s2": "s2: the assistant, of the student's answer",
+    "s3": "s3: the assistant, of the teachers' answer",
+}
+
+
+class Signals(Strict):
+    """Options of the signals."""
+
+    signals: list[Literal["s1", "s2", "s3"]] = Field(
+        ["s1", "s2", "s3"],
+        description="which are read: `s1`, the student's self-consistency; the assistant's confidence in the student's "
+        "answer, `s2`, and in the teachers', `s3`",
+    )
+    samples: int = Field(5, gt=0, description="texts of the student an item, for `s1`; of classes its own chances are read")
+    temperature: float = Field(0.7, gt=0, description="at which it writes them; its chances of classes are softened so too")
+    calibrate: Literal["platt", "isotonic", "none"] = Field(
+        "platt", description="signals are made chances by gold, cross-fitted, where it judges 20 items or more"
+    )
+
+    def reads(self, run: Run, signal: str) -> bool:
+        """Whether a signal is on, and there is somebody to give it."""
+        return signal in self.signals and (signal == "s1" or run.assistant is not None)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a student and the assistant say of items; no teacher was asked."""
+
+    items: Items
+    said: Evidence  # the student's own answers
+    consistency: Tensor | None  # (n,) s1
+    in_student: Tensor | None  # (n,) s2
+    right: Tensor  # (g,) 1 where the student is right about a gold item that may calibrate, else 0
+
+    def on(self, items: Items) -> Read:
+        """Of some of the items."""
+        rows = self.items.rows(items.ids)
+        picked = [None if one is None else one[rows] for one in (self.consistency, self.in_student)]
+        return Read(items, self.said.on(items.ids), picked[0], picked[1], self.right)
+
+
+def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
+    """The first two signals of items, and what gold says of them: the card's third step.
+
+    Source: TA-in-the-loop card, equations A1 and A2. Of a student over classes s1 is the chance of its likeliest class at
+    the temperature: what the share of its samples, drawn from its softmax, tends to.
+    """
+    said, s1, s2 = _raw(run, student, items, options)
+    gold, right = judges(run), torch.zeros(0, dtype=torch.long)
+    if len(gold):
+        of_gold, *on_gold = _raw(run, student, gold, options)
+        right = outcomes(run, of_gold, gold)
+        s1, s2 = (
+            None if one is None or other is None else chances(run, NAMES[name], one, other, right, options.calibrate)[0]
+            for name, one, other in zip(("s1", "s2"), (s1, s2), on_gold, strict=True)
+        )
+    silent = float(silence(said.claims).mean()) if len(said) else 0.0
+    if silent:
+        run.note(f"No answer could be read from {100 * silent:.1f} % of the student's samples; they agree with nothing.")
+    if silent == 1:
+        run.warn("The student answered nothing that could be read, so it says nothing of what it needs.")
+    return Read(items, said, s1, s2, right)
+
+
+def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Evidence, Tensor | None, Tensor | None]:
+    """What a student says of items, and the first two signals as they are: (n,) each."""
+    said = samples(run, student, items, options)
+    s1 = _consistency(run, said, options) if options.reads(run, "s1") else None
+    return said, s1, of_assistant(run, said, items) if options.reads(run, "s2") else None
+
+
+def samples(run: Run, student: Student, items: Items, options: Signals) -> Evidence:
+    """A student's answers: its chances of classes, or texts sampled at the temperature."""
+    if run.answers is None:
+        return run.ask(student, items)
+    return run.ask(student, items, Sampling(options.samples, options.temperature, seed=run.seed))
+
+
+def of_assistant(run: Run, said: Evidence, items: Items) -> Tensor:
+    """The assistant's confidence in what a source finally claims: (n,) in [0, 1], as `assistant.confidence_in` has it.
+
+    An assistant over True and False is shown each claim; any other is asked the items, once for whoever's claims.
+    """
+    assert run.assistant is not None, "a signal of the assistant is read where there is one"
+    if not is_shown(run):
+        return confidence_in(run.ask(run.assistant, items), said, items)
+    asked = questions(said, items)
+    if not len(asked.items):
+        return torch.zeros(len(items), dtype=torch.float64)
+    return asked.confidence(run.ask(run.assistant, asked.items))
+
+
+def is_shown(run: Run) -> bool:
+    """Whether the assistant is shown claims, rather than asked the items."""
+    return run.assistant is not None and run.assistant.space.names == TRUTH.names
+
+
+def chances(
+    run: Run, name: str, signal: Tensor, on_gold: Tensor, right: Tensor, kind: Literal["platt", "isotonic", "none"]
+) -> tuple[Tensor, Tensor]:
+    """A signal (n,) and what it was on gold (g,), both as chances where there is gold enough; the report shows both.
+
+    right: (g,) 1 or 0.
+    """
+    signal, on_gold = signal.double().clamp(0, 1), on_gold.double().clamp(0, 1)
+    for shown in (name, f"{name}, calibrated"):
+        run.signals.pop(shown, None)  # of an earlier student
+    judged = quality(on_gold, right)
+    if judged is None:
+        return signal, on_gold
+    run.signals[name] = judged
+    if kind == "none" or judged.items < FEW:
+        return signal, on_gold
+    found = calibrated(torch.cat([signal, on_gold]), torch.cat([torch.full((len(signal),), -1), right]), kind)
+    after = quality(found[len(signal) :], right)
+    assert after is not None, "what was judged raw is judged calibrated"
+    run.signals[f"{name}, calibrated"] = after
+    return found[: len(signal)], found[len(signal) :]
+
+
+def judges(run: Run) -> Items:
+    """The gold items that may calibrate. No student learns from them before it is asked about them here."""
+    return run.gold_items.select(run.gold_items.rows(run.gold.part("calibrate").ids))
+
+
+def outcomes(run: Run, said: Evidence, gold: Items) -> Tensor:
+    """Where a source's final claim is what gold says: (g,) long, 1 right, 0 wrong or no claim."""
+    if run.answers is None:
+        space = classes(run)
+        assert isinstance(space, LabelSpace), "classes are a label space"
+        label = dict(zip(run.gold.ids, run.gold.labels.tolist(), strict=True))
+        pairs = zip(final(said, gold), gold.ids, strict=True)
+        return torch.tensor([one is not None and space.find(one.answer) == label[item] for one, item in pairs]).long()
+    wanted: Sequence[str | None] = [run.answers.reference(text) for text in gold.columns.get(REFERENCE, [])]
+    pairs_of_texts = zip(final(said, gold), wanted, strict=True)
+    return torch.tensor([one is not None and one.answer == answer for one, answer in pairs_of_texts]).long()
+
+
+def check_assistant(run: Run, options: Signals) -> None:
+    """Refuse, before anything is bought, an assistant that could say nothing; note what is off without one."""
+    if run.assistant is None:
+        if {"s2", "s3"} & set(options.signals):
+            run.note("There is no assistant, so the signals s2 and s3 are off: name one under `assistant`.")
+        return
+    if run.assistant.name in {teacher.name for teacher in run.teachers}:
+        raise RunError(f"The assistant and a teacher are both named {run.assistant.name!r}; each needs a name of its own.")
+    if run.answers is None and not is_shown(run) and not bool(run.assistant.space.known_in(run.space).any()):
+        raise RunError(
+            f"The assistant {run.assistant.name} knows none of the task's classes: it says "
+            f"{', '.join(run.assistant.space.names[:5])}, the task has {', '.join(run.space.names[:5])}."
+        )
+
+
+def _consistency(run: Run, said: Evidence, options: Signals) -> Tensor:
+    """s1: (n,) double."""
+    if run.answers is None:
+        return said.distribution(options.temperature).amax(-1).double()
+    return self_consistency(said).double()

@@ -1,0 +1,155 @@
+"""Buying a few answers at a time, with gold hidden among the items: what was bought, and whether the teachers still hold.
+
+Knows a run's teachers, the budget in items, canary gold and the third signal. Does not know why these items, or which of
+the answers are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from distrust import canary
+from distrust.adoption import youden
+from distrust.claimed import final
+from distrust.data import Items, concatenate
+from distrust.evaluate import final_claims, wilson
+from distrust.evidence import Evidence, join, stack
+from distrust.methods.assisted import NAMES, Read, Signals, chances, judges, of_assistant, outcomes
+from distrust.run import Run
+from distrust.selection import at_random
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Answers that were bought together."""
+
+    items: Items  # n, of the pool
+    said: Evidence  # what the teachers say of them, as one source
+    in_teacher: Tensor | None  # (n,) s3; None: switched off
+    read: Read | None  # what was known of them before; None of those bought at random
+    threshold: float | None = None  # of s3, by gold, where gold has shown that s3 knows anything
+
+    def select(self, rows: Tensor) -> Purchase:
+        """Some of the items, by row (n,) long."""
+        items = self.items.select(rows)
+        read = None if self.read is None else self.read.on(items)
+        return replace(
+            self,
+            items=items,
+            said=self.said.on(items.ids),
+            in_teacher=None if self.in_teacher is None else self.in_teacher[rows],
+            read=read,
+        )
+
+
+class Shop:
+    """Where a run buys. Each item is asked of every teacher, once."""
+
+    def __init__(self, run: Run, options: Signals, canaries: int, stages: Sequence[int]) -> None:
+        self.run, self.options = run, options
+        self.asked: list[str] = []  # pool items, as bought
+        self.paused = False
+        gold = judges(run)
+        self._hidden = gold.select(at_random(gold.ids, canaries, run.seed))
+        self._shares = _shares(canaries, stages)  # canaries of each stage
+        self._right = torch.zeros(0, dtype=torch.long)  # of the canaries asked so far
+        self._in_teacher = torch.zeros(0, dtype=torch.float64)  # s3 of them
+        self._level: float | None = None  # what the first stage's canaries hold the teachers to
+        self._first = 0  # how many of them there are
+
+    def buy(self, items: Items, read: Read | None = None) -> Purchase:
+        """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early."""
+        count = self._shares.pop(0)
+        place = len(self._right)
+        gold = self._hidden.select(range(place, place + count))
+        whole = concatenate(items, gold) if count else items
+        said: list[list[Evidence]] = [[] for _ in self.run.teachers]
+        for part in _parts(whole, items.ids, gold.ids, self.run.seed):
+            for mine, teacher in zip(said, self.run.teachers, strict=True):
+                mine.append(self.run.ask(teacher, part))
+            self.asked += [item for item in part.ids if item not in set(gold.ids)]
+            if set(part.ids) & set(gold.ids) and self._alarm(as_one(self.run, [one[-1] for one in said], part), gold):
+                break
+        got = items.select(items.rows([item for item in items.ids if item in set(self.asked)]))
+        answers = as_one(self.run, [join(one) for one in said], whole)
+        if self._level is None and not self._first:
+            self._hold()
+        s3, threshold = self._third(answers, got, gold)
+        return Purchase(got, answers.on(got.ids), s3, None if read is None else read.on(got), threshold)
+
+    def _alarm(self, said: Evidence, gold: Items) -> bool:
+        """Judge the canaries of one answered part; whether they tell that the teachers have fallen."""
+        met = gold.select(gold.rows([item for item in gold.ids if item in set(said.ids)]))
+        self._right = torch.cat([self._right, outcomes(self.run, said, met)])
+        if self._level is None:
+            return False
+        later = self._right[self._first :]
+        when = canary.alarm(later, self._level)
+        if when is None:
+            return False
+        self.paused = True
+        self.run.warn(
+            f"Buying is paused: the teachers were right on {int(self._right[: self._first].sum())} of the first "
+            f"{self._first} hidden gold items and on {int(later.sum())} of the {len(later)} since, so they have changed or "
+            "broken. What is bought is kept and used; see what they answer now, and start again with `canaries: 0`."
+        )
+        return True
+
+    def _hold(self) -> None:
+        """What the teachers are held to from now on: the low end of how often they were right about the first canaries."""
+        self._first = len(self._right)
+        held = wilson(int(self._right.sum()), self._first) if self._first else None
+        if held is not None and 0 < held.low < 1:
+            self._level = held.low
+        elif self._first:
+            self.run.warn(f"The teachers were right on none of the first {self._first} hidden gold items; look at them.")
+
+    def _third(self, said: Evidence, items: Items, gold: Items) -> tuple[Tensor | None, float | None]:
+        """s3 of the items, and the threshold that gold finds for it."""
+        if not self.options.reads(self.run, "s3"):
+            return None, None
+        met = gold.select(gold.rows([item for item in gold.ids if item in set(said.ids)]))
+        if len(met):
+            more = of_assistant(self.run, said.on(met.ids), met)
+            self._in_teacher = torch.cat([self._in_teacher, more.double()])
+        raw = of_assistant(self.run, said.on(items.ids), items)
+        s3, on_gold = chances(self.run, NAMES["s3"], raw, self._in_teacher, self._right, self.options.calibrate)
+        judged = self.run.signals.get(NAMES["s3"])
+        if judged is None or judged.auroc is None or judged.auroc.low <= 0.5:
+            return s3, None
+        return s3, youden(on_gold, self._right)
+
+
+def as_one(run: Run, said: Sequence[Evidence], items: Items) -> Evidence:
+    """What several teachers say as if one had: each one's final claim is a sample. One teacher is itself."""
+    if len(said) == 1:
+        return said[0]
+    asked = set(said[0].ids)
+    ids = [item for item in items.ids if item in asked]
+    if run.answers is None:
+        return Evidence("teachers", tuple(ids), run.space, final_claims(stack(said, run.space, ids)))
+    here = items.select(items.rows(ids))
+    claims = [final(one, here) for one in said]
+    texts = [[claim.text for one in claims if (claim := one[row]) is not None] for row in range(len(ids))]
+    return run.answers.evidence("teachers", ids, texts)
+
+
+def _shares(canaries: int, stages: Sequence[int]) -> list[int]:
+    """How many canaries go with each stage of so many items, in proportion."""
+    ends = [round(canaries * sum(stages[: place + 1]) / max(sum(stages), 1)) for place in range(len(stages))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _parts(whole: Items, ids: Sequence[str], canaries: Sequence[str], seed: int) -> list[Items]:
+    """The items in the order in which they are asked, a part up to each canary, and what comes after the last."""
+    if not canaries:
+        return [whole] if len(whole) else []
+    order, gold = canary.hidden(ids, canaries, seed), set(canaries)
+    ends = [place + 1 for place, item in enumerate(order) if item in gold]
+    cuts = [0, *ends, *([len(order)] if ends[-1] < len(order) else [])]
+    return [whole.select(whole.rows(order[start:end])) for start, end in pairwise(cuts)]

@@ -1,0 +1,157 @@
+"""ta-in-the-loop: spend a small budget of teacher answers where they teach most. After Zhou and Ai 2024 (arXiv 2406.05322).
+
+U is the pool without gold, Q the budget in items, D1 and D2 what is bought, θ1 the warm-up, T the teachers. The paper's
+method section was not available to us: this is the reconstruction R1 of our card, whose five lines are numbered here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from distrust import selection
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.labelled import Labelled
+from distrust.methods.assisted import FEW, check_assistant, judges, outcomes, read, samples
+from distrust.methods.choosing import Choosing, chosen
+from distrust.methods.purchases import Purchase, Shop
+from distrust.methods.using import Using, lesson
+from distrust.methods.voted import GoldWeight
+from distrust.run import Run
+from distrust.stopping import next_gain
+from distrust.students import Student
+
+DECLARED = (
+    "The paper's method section was not available to us. The signals, the two stages and the budget are the paper's; the "
+    "formulas A1–A5, the thresholds, the order 'choose, buy, filter', the defaults and the assistant's scoring rules are "
+    "ours. No number of the paper is reproduced."
+)
+Curve = dict[int, Tensor]  # answers bought: where their student is right about gold (g,)
+
+
+class TaInTheLoop(Choosing, Using):
+    """Options of ta-in-the-loop; every default is ours."""
+
+    budget: Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Q: so many items are asked about, canaries among them; 0.2 and the like: that share of the pool"
+    )
+    warm_up: float = Field(
+        0.3, gt=0, lt=1, description="ρ: the share of them that is bought at random, for the first student"
+    )
+    stages: int = Field(
+        2, gt=0, description="1: all at random; 2: the rest at once; more: the rest in parts, each chosen anew"
+    )
+    restart: bool = Field(True, description="the last student starts afresh; false: it goes on from the warm-up's weights")
+    canaries: int = Field(0, ge=0, description="gold items hidden among the bought ones; where they go wrong, buying pauses")
+    stop: Literal["advise", "stop", "never"] = Field(
+        "advise",
+        description="a forecast of each next part's gain, where 20 gold items or more judge: `advise` only says it, `stop` "
+        "buys nothing that is forecast to gain less than `least_gain`, `never` makes none",
+    )
+    least_gain: float = Field(0.005, ge=0, description="of `stop`, as a share of items: 0.005 is half a point")
+    gold_weight: GoldWeight = 1.0
+
+
+def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
+    """The card's algorithm R1. Raises RunError or DataError before anything is bought, where it cannot work."""
+    pool, parts = _begin(run, options)  # U; how much each stage buys
+    shop = Shop(run, options, options.canaries, parts)
+    bought = [shop.buy(pool.select(selection.at_random(pool.ids, parts[0], run.seed)))]  # 1: D1
+    student, said, curve = None, None, _half(run, options, bought[0], len(parts))
+    for turn, part in enumerate(parts[1:], start=1):
+        name, told = f"warm-up-{turn}", lesson(run, options, bought)
+        student = run.fit(name, told)  # 2: θ1
+        said = read(run, student, _left(pool, shop.asked), options)  # 3: no teacher is asked
+        curve[len(shop.asked)] = said.right
+        if not _worth_it(run, options, curve, part):
+            break
+        more = chosen(run, options, told, name, said, shop.asked, part)
+        bought.append(shop.buy(more, said))  # 4: D2
+        if shop.paused:
+            break
+    told = lesson(run, options, bought, said)
+    _account(run, shop.asked, told)
+    return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
+
+
+def _begin(run: Run, options: TaInTheLoop) -> tuple[Items, list[int]]:
+    """U, and how many of its items each stage buys. Refuses what cannot work; nothing has been bought by then."""
+    if not run.teachers:
+        raise RunError("ta-in-the-loop asks teachers and the recipe names none; name one, or use the method gold-only.")
+    run.metered = True
+    run.note(DECLARED)
+    check_assistant(run, options)
+    known, gold = set(run.gold.ids), len(judges(run))
+    pool = run.pool.select([row for row, item in enumerate(run.pool.ids) if item not in known])
+    budget = options.budget if isinstance(options.budget, int) else round(options.budget * len(pool))
+    if options.canaries > gold or 0 < budget <= options.canaries:
+        raise RunError(
+            f"{options.canaries} canaries do not fit the {gold} gold items that may calibrate and a budget of {budget}; "
+            "give fewer."
+        )
+    if options.use == "route" and not (options.reads(run, "s1") and options.reads(run, "s2")):
+        raise RunError("use: route tells items what s1 and s2 are sure of: name an assistant, and leave both signals on.")
+    if options.threshold == "gold" and not (options.canaries and options.reads(run, "s3")):
+        raise RunError("threshold: gold is found on canaries: set canaries, name an assistant, and leave s3 on.")
+    if run.answers is not None and options.samples == 1 and options.reads(run, "s1"):
+        run.note("With one sample s1 is 1 wherever the student answers at all: the choice is the assistant's, or random.")
+    share = options.warm_up if options.stages > 1 else 1.0
+    first, rest = selection.stages(budget - options.canaries, len(pool), share)
+    turns = min(options.stages - 1, rest)
+    return pool, [first, *(rest * (turn + 1) // turns - rest * turn // turns for turn in range(turns))]
+
+
+def _left(pool: Items, asked: list[str]) -> Items:
+    """U without what was bought."""
+    known = set(asked)
+    return pool.select([row for row, item in enumerate(pool.ids) if item not in known])
+
+
+def _half(run: Run, options: TaInTheLoop, first: Purchase, stages: int) -> Curve:
+    """The forecast's first point: a student of half of D1, which was bought at random in this order."""
+    gold = judges(run)
+    if options.stop == "never" or stages < 2 or len(gold) < FEW or len(first.items) < 4:
+        return {}
+    half = first.select(torch.arange(len(first.items) // 2))
+    try:
+        told = lesson(run, options, [half])
+    except RunError:
+        return {}  # nothing of the half is used: there is no point to draw
+    student = run.fit("half", told)
+    return {len(half.items): outcomes(run, samples(run, student, gold, options), gold)}
+
+
+def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
+    """Say what the next part is forecast to gain; false where that is too little to buy it."""
+    if options.stop == "never":
+        return True
+    if len(curve) < 2:
+        run.note(f"No forecast says what buying more would gain: that takes {FEW} gold items that may calibrate.")
+        return True
+    gain = next_gain(list(curve), torch.stack(list(curve.values())), part, seed=run.seed)
+    bought, judged = max(curve), len(next(iter(curve.values())))
+    buys = options.stop == "advise" or gain.value >= options.least_gain
+    run.note(
+        f"After {bought} answers the next {part} were forecast to gain {100 * gain.value:+.1f} points "
+        f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}] on {judged} gold items; they were "
+        f"{'bought' if buys else 'not bought'}."
+    )
+    return buys
+
+
+def _account(run: Run, asked: list[str], told: Labelled) -> None:
+    """Say what was bought, what of it is used, and whose buying ended early."""
+    used = len(set(told.items.ids) & set(asked))
+    run.note(
+        f"{len(asked)} items were bought of each teacher and {used} of the answers are learned from; the others were paid "
+        "for all the same."
+    )
+    for one in (*run.teachers, run.assistant):
+        paid = getattr(one, "spending", None)
+        ended = "complete" if paid is None else paid().ended
+        if one is not None and ended != "complete":
+            run.warn(f"{one.name} was not asked all that was wanted: buying ended at {ended}.")
