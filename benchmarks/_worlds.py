@@ -151,7 +151,7 @@ def mnist(seed: int) -> Split:
     return replace(split, test=test, test_labels=answers)
 
 
-SETS: dict[str, Callable[[int], Split]] = {"digits": digits, "mnist": mnist, "trec": trec, "clinc150": clinc150}
+SETS: dict[str, Callable[[int], Split]] = {"digits": digits, "trec": trec, "clinc150": clinc150, "mnist": mnist}
 PICTURES = ("digits", "mnist")
 
 
