@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from distrust.errors import RunError, TeacherError
+from distrust.methods.scouts import scouted
 from distrust.methods.specialists import Specialist, Specialists, over
 from distrust.run import Run
 from distrust.teachers.passes import EXPECTED
@@ -21,7 +22,7 @@ from distrust.trust.familiarity import energy, mahalanobis, max_logit, neighbour
 from distrust.trust.passes import spread_apart
 from distrust.trust.pattern import CARRIES, fit_pattern, self_taught
 
-STRENGTHS = (0.1, 1.0, 10.0)  # of the pull of a pattern towards the energies
+STRENGTHS = (10.0, 1.0, 0.1)  # of the pull of a pattern towards the energies
 Learn = Callable[[Tensor], Odds]  # from rows (k,) of gold to fit on, to log-odds of rows of items
 
 
@@ -43,15 +44,27 @@ class Scored:
         return soft_choice(self.scores, 1.0).masked_fill(silent, -torch.inf) if self.odds else self.scores
 
 
-def scored(run: Run, here: Specialists, score: str, passes: int) -> Scored:
+def scored(run: Run, here: Specialists, score: str, passes: int, scouts: bool = True) -> Scored:
     """Score all items by the name of a score, or by `auto`; the report says what `auto` chose and why.
+
+    Args:
+        passes: with dropout; `auto` does without them where it is 1.
+        scouts: whether `auto` asks scouts too.
 
     Raises:
         RunError: a score that a teacher cannot give. TeacherError: passes of a teacher without dropout.
     """
     if score != "auto":
         return _scored(run, here, score, passes)
-    return _by_gold(run, here, passes) or _by_agreement(run, here, passes)
+    several = _several(run, here, passes)
+    seen = None
+    if scouts and "energy" in several and len(here.members) > 1:
+        seen = scouted(run, here, here.target(several["energy"].weights(False, 1.0)))
+    bare, why = _by_agreement(here, several, seen)
+    by_gold = _by_gold(run, here, several, seen, bare)
+    if by_gold is None:
+        run.note(why)
+    return by_gold or bare
 
 
 def _scored(run: Run, here: Specialists, score: str, passes: int) -> Scored:
@@ -71,8 +84,8 @@ def _scored(run: Run, here: Specialists, score: str, passes: int) -> Scored:
     return Scored(torch.stack(rows), odds=False)
 
 
-def _by_gold(run: Run, here: Specialists, passes: int) -> Scored | None:
-    """The score that, fitted on gold, other gold surprises least; None where gold tells no teachers apart."""
+def _by_gold(run: Run, here: Specialists, several: dict[str, Scored], seen: Tensor | None, bare: Scored) -> Scored | None:
+    """What, fitted on gold, other gold surprises least, simple things first; None where gold tells no teachers apart."""
     part = run.gold.part("trust")
     adequate = here.adequate(part.labels)  # (M, n)
     row_of = {item: row for row, item in enumerate(part.ids)}
@@ -81,26 +94,30 @@ def _by_gold(run: Run, here: Specialists, passes: int) -> Scored | None:
     if not folds or any(bool(apart.sum() == apart[held].sum()) for held in folds):
         return None
     at = torch.tensor(here.items.rows(part.ids))
-    learners = _learners(run, here, adequate, at, passes)
+    blind = bare.scores if bare.odds else soft_choice(bare.scores).log()
+    learners: dict[str, Learn] = {"what is taken without gold": lambda _: lambda rows: blind[:, rows]}
+    learners |= _learners(here, several, seen, adequate, at)
     odds = {
         name: cross_fitted(lambda rest, learn=learn: lambda held: learn(rest)(at[held]), adequate, folds)  # type: ignore[misc]
         for name, learn in learners.items()
     }
-    blame = {name: float(surprise(one, adequate)[apart].mean()) for name, one in odds.items()}
-    best = min(blame, key=blame.__getitem__)
+    best = _least({name: surprise(one, adequate)[apart] for name, one in odds.items()})
     right = {name: f"{100 * float(found(one, adequate)[apart].mean()):.0f} %" for name, one in odds.items()}
     others = ", ".join(f"{name} {share}" for name, share in right.items() if name != best)
     run.note(
-        f"Who knows an item is told by {best}, fitted on gold: of the {int(apart.sum())} gold items that tell teachers "
+        f"Who knows an item is told by {best}, chosen by gold: of the {int(apart.sum())} gold items that tell teachers "
         f"apart, each judged by a fit without it, the surest teacher knew the class of {right[best]} ({others})."
     )
     return Scored(learners[best](torch.arange(len(part)))(torch.arange(len(here.items))), odds=True)
 
 
-def _learners(run: Run, here: Specialists, adequate: Tensor, at: Tensor, passes: int) -> dict[str, Learn]:
+def _learners(
+    here: Specialists, several: dict[str, Scored], seen: Tensor | None, adequate: Tensor, at: Tensor
+) -> dict[str, Learn]:
     """By name, from rows of gold (k,) to log-odds: every score calibrated, and patterns of what all teachers say.
 
     Args:
+        seen: (M, N) what scouts say, or None.
         adequate: (M, n) who knows each gold item; at: (n,) the gold items' rows.
     """
 
@@ -118,17 +135,29 @@ def _learners(run: Run, here: Specialists, adequate: Tensor, at: Tensor, passes:
 
         return learn
 
-    several = _several(run, here, passes)
     learners = {name: calibrating(one.scores) for name, one in several.items()}
     if "energy" in several:
         heads, said = several["energy"].scores, _side_by_side(here)
+        if seen is not None:
+            both = _beside(heads, seen)
+            learners |= {"scouts": calibrating(both)}
+            learners |= {f"scouts and pattern ({strength:g})": reading(both, said, strength) for strength in STRENGTHS}
         learners |= {f"pattern ({strength:g})": reading(heads, said, strength) for strength in STRENGTHS}
     return learners
 
 
-def _by_agreement(run: Run, here: Specialists, passes: int) -> Scored:
+def _least(surprises: dict[str, Tensor]) -> str:
+    """The first of those that gold surprises least (n,), as far as a standard error can tell; simpler ones come first."""
+    best = min(surprises, key=lambda name: float(surprises[name].mean()))
+    for name, one in surprises.items():
+        worse = one - surprises[best]
+        if float(worse.mean()) <= float(worse.std(unbiased=False)) / len(worse) ** 0.5:
+            return name
+    return best
+
+
+def _by_agreement(here: Specialists, several: dict[str, Scored], seen: Tensor | None) -> tuple[Scored, str]:
     """Without gold: the score whose choice of a teacher the other scores share most, taught by its clear items."""
-    several = _several(run, here, passes)
     picks = {name: one.scores.argmax(0) for name, one in several.items()}
     shared = {
         name: sum(float((mine == other).float().mean()) for other in picks.values()) / len(picks)
@@ -139,6 +168,7 @@ def _by_agreement(run: Run, here: Specialists, passes: int) -> Scored:
     chosen, said = several[best], ""
     if "energy" in several and len(here.members) > 1:
         odds = chosen.scores if chosen.odds else soft_choice(chosen.scores).log()
+        odds = odds if seen is None else _beside(odds, seen)
         taught, carries = self_taught(odds, _side_by_side(here))
         believed = carries >= CARRIES
         chosen = Scored(taught, odds=True)
@@ -146,11 +176,10 @@ def _by_agreement(run: Run, here: Specialists, passes: int) -> Scored:
             f" A pattern of what all teachers say, learned from clear items, {'speaks' if believed else 'does not speak'} "
             f"beside it: tried on less clear ones it agreed with the score {100 * carries:.0f} % beyond chance."
         )
-    run.note(
+    return chosen, (
         f"No gold tells who knows an item, so {best} does: its choice of a teacher is the one that the scores share most "
         f"({named}).{said} How often it is right is unknown."
     )
-    return chosen
 
 
 def _several(run: Run, here: Specialists, passes: int) -> dict[str, Scored]:
@@ -191,6 +220,12 @@ def _side_by_side(here: Specialists) -> Tensor:
     """All teachers' logits in a row: (N, ΣC_own); 0 where one said nothing."""
     said = torch.cat([one.logits for one in here.members], 1)
     return said.masked_fill(~said.isfinite(), 0.0)
+
+
+def _beside(odds: Tensor, seen: Tensor) -> Tensor:
+    """Log-chances of the one plus those of the other: (M, N) twice to (M, N); silence stays silence."""
+    chances = soft_choice(odds, 1.0).clamp(min=torch.finfo(odds.dtype).tiny)
+    return (chances.log() + seen).masked_fill(odds == -torch.inf, -torch.inf)
 
 
 def _logits(one: Specialist) -> Tensor:

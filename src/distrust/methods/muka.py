@@ -38,6 +38,9 @@ class Muka(Strict):
     margin: bool = Field(True, description="an item counts as far as the surest teacher is ahead of the next")
     normalise_margin: bool = Field(False, description="divide these weights by their mean over the items")
     tau: float = Field(0.2, gt=0, description="of `soft`: how sharply scores in [0, 1] mix the teachers")
+    scouts: bool = Field(
+        True, description="`auto` also asks two students, each about the half of the items that the other learned from"
+    )
     gold_weight: GoldWeight = 1.0
 
     @model_validator(mode="after")
@@ -50,7 +53,7 @@ class Muka(Strict):
 def muka(run: Run, options: Muka) -> Student:
     """Score, choose or mix, weigh, and train: E[ω(x) · KL(q ‖ p_S)], the card's equation 8, at temperature 1."""
     here = gather(run)
-    known = scored(run, here, options.score, options.passes)
+    known = scored(run, here, options.score, options.passes, options.scouts)
     weights = known.weights(options.target == "hard", options.tau)  # (M, N), equation 5 or 6
     targets = here.target(weights)  # (N, C)
     if options.margin:
