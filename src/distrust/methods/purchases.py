@@ -62,6 +62,11 @@ class Shop:
         self._level: float | None = None  # what the first stage's canaries hold the teachers to
         self._first = 0  # how many of them there are
 
+    @property
+    def met(self) -> int:
+        """How many canaries were asked so far."""
+        return len(self._right)
+
     def buy(self, items: Items, read: Read | None = None) -> Purchase:
         """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early."""
         count = self._shares.pop(0)

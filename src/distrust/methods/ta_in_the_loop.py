@@ -74,7 +74,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
         if shop.paused:
             break
     told = lesson(run, options, bought, said)
-    _account(run, shop.asked, told)
+    _account(run, shop, told)
     return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
 
 
@@ -143,12 +143,12 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
     return buys
 
 
-def _account(run: Run, asked: list[str], told: Labelled) -> None:
+def _account(run: Run, shop: Shop, told: Labelled) -> None:
     """Say what was bought, what of it is used, and whose buying ended early."""
-    used = len(set(told.items.ids) & set(asked))
+    used, hidden = len(set(told.items.ids) & set(shop.asked)), f", and {shop.met} hidden gold items" if shop.met else ""
     run.note(
-        f"{len(asked)} items were bought of each teacher and {used} of the answers are learned from; the others were paid "
-        "for all the same."
+        f"Each teacher was asked about {len(shop.asked)} items{hidden}; {used} of the answers are learned from. The others "
+        "were paid for all the same."
     )
     for one in (*run.teachers, run.assistant):
         paid = getattr(one, "spending", None)
