@@ -85,7 +85,7 @@ def test_a_student_that_never_answers_buys_at_random(tmp_path: Path) -> None:
     "options", [{"use": "route", "sure": 0.6, "agreed": 0.3}, {"select": "committee"}, {"select": "k_centre"}]
 )
 def test_every_choice_and_use_takes_texts(options: dict[str, Any], tmp_path: Path) -> None:
-    run, asked = carried(tmp_path, epochs=4, **options)
+    run, asked = carried(tmp_path, **options)
     told = run.fits["student"].labelled
     assert len(asked) == len(set(asked)) == 24 and len(told)
     free = set(told.items.ids) - set(asked) - set(GOLD.ids)
