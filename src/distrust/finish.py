@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from distrust import __version__
+from distrust.bought import buying
 from distrust.data import Items
 from distrust.errors import RunError
 from distrust.evidence import Evidence
@@ -124,6 +125,7 @@ def gather(
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, [*(heard if run.metered else evidence), *run.assisted()], prices),
         signals=figures(run.signals),
+        buying=None if test is None else buying(run, students, test, prices),
         warnings=[*run.warnings, *_outside(evidence)],
         notes=run.notes,
         simulated=simulated,

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from distrust import checkpoint, taps, train
 from distrust.answers import Answers
+from distrust.bought import Bought
 from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
 from distrust.errors import RunError
@@ -116,6 +117,7 @@ class Run:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.signals: dict[str, Quality] = {}  # what gold says of the signals that the method read: for the report
+        self.bought: list[Bought] = []  # what there was to learn after each stage of buying: for the report
         self.metered = False  # whether the method decides what teachers are asked: then a report asks them nothing more
         self.alternatives: dict[str, Callable[[], Labelled]] = {}  # what the student might have been told: for the report
         self._check_stopping()

@@ -15,6 +15,8 @@ from distrust.files import read_json
 from distrust.finish import carry_out, write
 from distrust.recipe import Endpoint, Recipe
 from distrust.recipe_file import load_recipe
+from distrust.report.metrics import metrics
+from distrust.report.saved import load_facts
 from tests import servers, worlds
 
 TOPICS = {"alpha": "sport", "beta": "money", "gamma": "weather"}
@@ -95,8 +97,18 @@ def test_a_report_of_recorded_answers_shows_the_signals_and_what_they_cost(tmp_p
     assert found["teachers"]["teacher"]["judged"] == 20, "on canaries alone"
     page = (tmp_path / "run" / "report.html").read_text()
     assert 'id="signals"' in page and "self-consistency" in page and "method section was not available" in page
+    bought = found["buying"]
+    assert [one["items"] for one in bought["points"]] == [0, 18, 60], "a share of the canaries goes with each stage"
+    assert [one["money"] for one in bought["points"]] == [0.0, 18 * 2.5, 60 * 2.5]
+    for point, name in ((bought["points"][0], "gold_only"), (bought["points"][-1], "student")):
+        assert point["accuracy"]["value"] == pytest.approx(found["test"][name]["accuracy"]["value"])
+    assert "Accuracy against money" in page and metrics(load_facts(tmp_path / "run" / "facts")) == found
     plain = carried(path, "method.name=distill", "method.options={}", f"output_dir={tmp_path / 'plain'}")
-    assert plain["signals"] == {} and 'id="signals"' not in (tmp_path / "plain" / "report.html").read_text()
+    assert (
+        plain["signals"] == {}
+        and plain["buying"] is None
+        and 'id="signals"' not in (tmp_path / "plain" / "report.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(

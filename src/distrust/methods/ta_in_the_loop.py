@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distrust import selection
+from distrust.bought import Bought
 from distrust.data import Items
 from distrust.errors import RunError
 from distrust.labelled import Labelled
@@ -64,6 +65,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     student, said, curve = None, None, _half(run, options, bought[0], len(parts))
     for turn, part in enumerate(parts[1:], start=1):
         name, told = f"warm-up-{turn}", lesson(run, options, bought)
+        _remember(run, options, shop, told)
         student = run.fit(name, told)  # 2: θ1
         said = read(run, student, _left(pool, shop.asked), options)  # 3: no teacher is asked
         curve[len(shop.asked)] = said.right
@@ -75,6 +77,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
             break
     told = lesson(run, options, bought, said)
     _account(run, shop, told)
+    _remember(run, options, shop, told)
     return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
 
 
@@ -141,6 +144,12 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
         f"{'bought' if buys else 'not bought'}."
     )
     return buys
+
+
+def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled) -> None:
+    """Keep for the report what there is to learn by now, and what everybody has said."""
+    now = Bought(len(shop.asked) + shop.met, run.with_gold(told, options.gold_weight), [*run.heard(), *run.assisted()])
+    run.bought = [one for one in run.bought if one.items < now.items] + [now]
 
 
 def _account(run: Run, shop: Shop, told: Labelled) -> None:

@@ -48,6 +48,15 @@ class LearningCurve:
 
 
 @dataclass(frozen=True)
+class Buying:
+    """The students that stages of buying leave, on the test items."""
+
+    items: Sequence[int]  # K numbers that each teacher had been asked about; 0 is a student of gold alone
+    money: Sequence[float | None]  # K sums that teachers and assistant had cost by then; None is "unknown"
+    right: Tensor  # (K, N_test) bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """One run, ready to be shown."""
 
@@ -78,4 +87,5 @@ class Facts:
     what_if: Mapping[str, Tensor] = field(default_factory=dict)  # "as it was" and others: (N_test, C), of distrust.whatif
     curve: LearningCurve | None = None  # where the recipe asks what the student is worth in human labels
     signals: Mapping[str, Any] = field(default_factory=dict)  # what gold says of signals: `report.signals.figures`
+    buying: Buying | None = None  # where the method bought in stages
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

@@ -16,6 +16,7 @@ from distrust.evaluate import Bin, Interval, Judgement, reliability, score
 from distrust.evidence import Evidence
 from distrust.labels import LabelSpace
 from distrust.report.belief import by_class, what_if
+from distrust.report.buying import buying
 from distrust.report.facts import Facts, Spending
 from distrust.report.panel import Panel, judging_gold, panel
 from distrust.report.text import plain
@@ -60,6 +61,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
         "worth": worth(facts),
         "signals": facts.signals,
+        "buying": buying(facts),
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},
         "warnings": facts.warnings,

@@ -16,6 +16,7 @@ from distrust.evaluate import final_claims
 from distrust.evidence import stack
 from distrust.files import write_atomically, write_json
 from distrust.report import view
+from distrust.report.buying import charts
 from distrust.report.examples import disputed, doubted
 from distrust.report.facts import Facts
 from distrust.report.metrics import metrics
@@ -64,6 +65,7 @@ def render(facts: Facts, found: dict[str, Any]) -> str:
             reliability=view.reliability(found),
             curves=view.curves(facts),
             worth=chart(found),
+            bought=charts(found),
             signals=section(found["signals"]),
             has_recipe="data" in facts.recipe,
             options=list(view.flat(found["method"]["options"])),

@@ -17,7 +17,7 @@ from distrust.evidence import Evidence
 from distrust.files import read_json, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
-from distrust.report.facts import Facts, LearningCurve, Spending, Texts
+from distrust.report.facts import Buying, Facts, LearningCurve, Spending, Texts
 from distrust.report.text import plain
 from distrust.store import load_evidence, load_tensors, save_evidence, save_tensors
 
@@ -57,6 +57,9 @@ def save_facts(facts: Facts, folder: Path) -> None:
     known["texts"] = None if facts.texts is None else asdict(facts.texts)
     if facts.curve is not None:
         known["curve"], tensors["curve"] = list(facts.curve.labels), facts.curve.right
+    if facts.buying is not None:
+        known["buying"] = {"items": list(facts.buying.items), "money": list(facts.buying.money)}
+        tensors["buying"] = facts.buying.right
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
     known["what_if"] = list(facts.what_if)
@@ -89,6 +92,7 @@ def load_facts(folder: Path) -> Facts:
         test_labels=tensors.get("test_labels"),
         predictions={name: tensors[f"prediction.{name}"] for name in known["predictions"]},
         what_if={name: tensors[f"what_if.{name}"] for name in known.get("what_if", ())},
+        buying=Buying(**known["buying"], right=tensors["buying"]) if known.get("buying") else None,
         signals=known.get("signals", {}),
         texts=None if known.get("texts") is None else Texts(**known["texts"]),
         curve=LearningCurve(known["curve"], tensors["curve"]) if known.get("curve") else None,
