@@ -37,6 +37,7 @@ from distrust.trust.adequacy import choice
 METHODS: dict[str, tuple[str, dict[str, Any], bool]] = {  # name in a recipe, options, with gold
     "padded_average": ("padded-average", {}, False),
     "uhc": ("uhc", {}, False),
+    "cfl": ("cfl", {}, False),
     "concatenated": ("concatenated", {}, False),
     "muka": ("muka", {}, False),
     "muka.soft": ("muka", {"target": "soft"}, False),

@@ -18,7 +18,7 @@ from distrust.gold import Gold
 from distrust.labelled import from_targets
 from distrust.labels import LabelSpace
 from distrust.methods import find
-from distrust.methods.adequate import Scored, scored
+from distrust.methods.adequate import Scored, _least, scored
 from distrust.methods.muka import Muka
 from distrust.methods.scouts import scouted
 from distrust.methods.specialists import gather, told
@@ -235,6 +235,13 @@ def test_scouts_and_silence(tmp_path: Path) -> None:
     run = work(tmp_path, teachers=[Claims("abc", [-1] * 40 + [0] * 200), Claims("def", [-1] * 240)])
     noisy.carry(run, "muka", score="auto", scouts=True)
     assert len(run.fits["student"].labelled.told()) == 200
+
+
+def test_the_simplest_is_taken_that_no_other_is_clearly_better_than() -> None:
+    noise = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    near, far = 1 + noise / 10, 0.5 + noise.flip(0) / 10
+    assert _least({"simple": near + noise.roll(1) / 50 + 0.001, "fitted": near}) == "simple"
+    assert _least({"simple": near, "fitted": far}) == "fitted"
 
 
 def test_disagreement_of_one_pass_is_refused() -> None:
