@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from distrust.answers import Answers
 from distrust.data import REFERENCE
 from distrust.errors import RecipeError, RunError, nearest
 from distrust.files import read_json, write_atomically, write_json
@@ -22,6 +23,9 @@ from distrust.gold import Gold
 from distrust.labels import LabelSpace, doubt
 from distrust.processes import rank, wait
 from distrust.recipe import (
+    Answer,
+    CausalAssistant,
+    CausalStudent,
     Classifier,
     Endpoint,
     NgramStudent,
@@ -172,11 +176,25 @@ def _assistant(
             f"A comparison buys what teachers say before there is anything to ask the assistant {recipe.assistant.name}; "
             "give it an assistant whose answers are recorded, or a local one."
         )
+    if isinstance(recipe.assistant, CausalAssistant):
+        return _writer(recipe.assistant, task)
     if is_judge(recipe.assistant):
         from distrust.assistant import TRUTH
 
         task = replace(task, space=TRUTH, answers=None, gold=Gold((), torch.zeros(0, dtype=torch.long), TRUTH))
     return build_teacher(recipe.assistant, task, book, recipe, asked, kept)
+
+
+def _writer(options: CausalAssistant, task: Task) -> Teacher:
+    from distrust.students import causal
+    from distrust.students.sampling import Sampling
+    from distrust.teachers.local_writer import LocalWriter
+
+    shared = set(CausalStudent.model_fields) & set(CausalAssistant.model_fields) - {"kind"}
+    made = CausalStudent(kind="causal", **options.model_dump(include=shared))
+    model = causal.build(made, task.answers or Answers(Answer()), 0, task.pool)
+    sampling = None if options.says == "truth" else Sampling(options.samples, options.temperature)
+    return LocalWriter(options.name, model, sampling)
 
 
 def few_shot(task: Task, options: Endpoint) -> list[tuple[str, str]]:

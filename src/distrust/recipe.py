@@ -288,6 +288,27 @@ class CausalStudent(Strict):
         return self
 
 
+class CausalAssistant(Strict):
+    """A language model in this process, as an assistant."""
+
+    kind: Literal["causal"]
+    name: str = Field(min_length=1, description="what the report calls it")
+    model: str = Field(description="folder or hub id of pretrained weights")
+    tokenizer: str | None = Field(None, description="folder or hub id; default: the model's own")
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
+    template: str = Field("{prompt}\n", description="what is read of a prompt, where the tokenizer has no chat template")
+    max_prompt_length: int = Field(256, gt=0, description="tokens kept of a question: its last ones")
+    max_completion_length: int = Field(64, gt=0, description="longest text, and longest True or False")
+    says: Literal["truth", "answers"] = Field(
+        "truth",
+        description="`truth`: it is shown each answer and says whether it is true, by its log-probabilities; `answers`: "
+        "for generation, it answers the items itself",
+    )
+    samples: int = Field(5, gt=0, description="of `answers`: texts an item")
+    temperature: float = Field(0.7, ge=0, description="of `answers`")
+
+
+AssistantRecipe = Annotated[Recorded | Classifier | Endpoint | CausalAssistant, Field(discriminator="kind")]
 StudentRecipe = Annotated[NgramStudent | TransformerStudent | CausalStudent, Field(discriminator="kind")]
 
 
@@ -349,11 +370,11 @@ class Recipe(Strict):
         "`gold-only` students of so many of the pool's labels beside `gold`, which are read for nothing else",
     )
     teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
-    assistant: TeacherRecipe | None = Field(
+    assistant: AssistantRecipe | None = Field(
         None,
-        description="for `ta-in-the-loop`: who judges the student's and the teachers' answers, of any kind, with a name of "
-        "its own. An endpoint whose `knows` is `['True', 'False']` and whose `prompt` is `'{text}'` is shown each answer "
-        "and says whether it is true; any other is asked the items themselves",
+        description="for `ta-in-the-loop`: who judges the student's and the teachers' answers, of any teacher's kind or "
+        "`causal`, with a name of its own. An endpoint whose `knows` is `['True', 'False']` and whose `prompt` is "
+        "`'{text}'` is shown each answer and says whether it is true; others are asked the items themselves",
     )
     student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
     method: Method = Method()
@@ -382,7 +403,7 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _teachers_fit_the_task(self) -> Recipe:
         for teacher in self.asked if self.task == "generation" else ():
-            if teacher is self.assistant and is_judge(teacher):
+            if isinstance(teacher, CausalAssistant) or (teacher is self.assistant and is_judge(teacher)):
                 continue
             if isinstance(teacher, Classifier):
                 raise ValueError(
@@ -404,6 +425,14 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _a_judge_is_shown_the_question(self) -> Recipe:
+        if (
+            self.task == "classification"
+            and isinstance(self.assistant, CausalAssistant)
+            and self.assistant.says == "answers"
+        ):
+            raise ValueError(
+                f"the assistant {self.assistant.name} writes open answers; where there are classes it says `truth`"
+            )
         if isinstance(self.assistant, Endpoint) and is_judge(self.assistant) and _is_default(self.assistant, "prompt"):
             raise ValueError(
                 f"the assistant {self.assistant.name} is shown a whole question and says True or False; it needs `prompt: "
@@ -426,7 +455,7 @@ class Recipe(Strict):
         return self
 
     @property
-    def asked(self) -> list[Recorded | Classifier | Endpoint]:
+    def asked(self) -> list[Recorded | Classifier | Endpoint | CausalAssistant]:
         """Everybody who is asked: the teachers, and the assistant where there is one."""
         return [*self.teachers, *([] if self.assistant is None else [self.assistant])]
 
@@ -446,7 +475,7 @@ class Recipe(Strict):
         return self
 
 
-def is_judge(assistant: Recorded | Classifier | Endpoint) -> bool:
+def is_judge(assistant: Recorded | Classifier | Endpoint | CausalAssistant) -> bool:
     """Whether an assistant is shown answers and says True or False, rather than answering the items itself."""
     return isinstance(assistant, Endpoint) and assistant.knows == ["True", "False"]
 

@@ -17,7 +17,7 @@ from distrust.recipe import Endpoint, Recipe
 from distrust.recipe_file import load_recipe
 from distrust.report.metrics import metrics
 from distrust.report.saved import load_facts
-from tests import servers, worlds
+from tests import servers, worlds, writers
 
 TOPICS = {"alpha": "sport", "beta": "money", "gamma": "weather"}
 
@@ -109,6 +109,17 @@ def test_a_report_of_recorded_answers_shows_the_signals_and_what_they_cost(tmp_p
         and plain["buying"] is None
         and 'id="signals"' not in (tmp_path / "plain" / "report.html").read_text()
     )
+
+
+def test_a_language_model_of_this_process_is_an_assistant_at_no_price(tmp_path: Path) -> None:
+    writers.writer("gpt2").save(tmp_path / "lm")
+    local = {"kind": "causal", "name": "lm", "model": str(tmp_path / "lm")}
+    found = carried(recipe(tmp_path, assistant=local, options={"calibrate": "none"}))
+    s2 = found["signals"]["s2: the assistant, of the student's answer"]
+    assert s2["items"] == 24 and s2["silent"] == 0 and len({one["confidence"] for one in s2["bins"]}) >= 1
+    assert found["spending"]["teachers"]["lm"]["money"] == 0 == found["spending"]["teachers"]["lm"]["calls"]
+    with pytest.raises(RecipeError, match="writes open answers; where there are classes it says `truth`"):
+        load_recipe(recipe(tmp_path, assistant={**local, "says": "answers"}))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
 from distrust.recipe import Answer, Recorded, Train
 from distrust.run import Run
 from distrust.students.causal import build
+from distrust.students.sampling import Sampling
+from distrust.teachers import Teacher
+from distrust.teachers.local_writer import LocalWriter
 from distrust.teachers.recorded import RecordedTeacher
 from tests import writers
 
@@ -33,7 +36,7 @@ GOLD = POOL.select(range(6))
 GOLD = Items(GOLD.ids, GOLD.inputs, {REFERENCE: SAYS[:6]})
 
 
-def carried(folder: Path, epochs: int = 30, **options: Any) -> tuple[Run, list[str]]:
+def carried(folder: Path, epochs: int = 30, assistant: Teacher | None = None, **options: Any) -> tuple[Run, list[str]]:
     answers = Answers(KIND)
     asked: list[str] = []
 
@@ -48,7 +51,7 @@ def carried(folder: Path, epochs: int = 30, **options: Any) -> tuple[Run, list[s
         answers=answers,
         pool=POOL,
         teachers=[Watched(Recorded(kind="recorded", name="llm", column="llm"), OPEN, POOL, answers)],
-        assistant=RecordedTeacher(Recorded(kind="recorded", name="cheap", column="cheap"), OPEN, POOL, answers),
+        assistant=assistant or RecordedTeacher(Recorded(kind="recorded", name="cheap", column="cheap"), OPEN, POOL, answers),
         new_student=lambda seed: build(writers.options("gpt2"), answers, seed, POOL),
         gold=Gold(GOLD.ids, torch.zeros(6, dtype=torch.long), OPEN),
         gold_items=GOLD,
@@ -79,6 +82,17 @@ def test_a_student_that_never_answers_buys_at_random(tmp_path: Path) -> None:
     if any("answered nothing that could be read" in one for one in run.warnings):
         assert any("needs every item alike" in one for one in run.notes)
     assert any("With one sample s1 is 1" in one for one in run.notes)
+
+
+@pytest.mark.parametrize("sampling", [None, Sampling(samples=2, temperature=0.7)])
+def test_a_language_model_of_this_process_judges_texts(sampling: Sampling | None, tmp_path: Path) -> None:
+    model = build(writers.options("gpt2", wild=True), Answers(KIND), 3, POOL)
+    run, asked = carried(tmp_path, assistant=LocalWriter("lm", model, sampling), canaries=3)
+    assert len(set(asked)) == 24 and ("s2: the assistant, of the student's answer" in run.signals or sampling)
+    (said,) = run.assisted()
+    assert (said.logits is not None) is (sampling is None)
+    again, _ = carried(tmp_path, assistant=LocalWriter("lm", model, sampling), canaries=3)
+    assert again.fits["student"].labelled.key == run.fits["student"].labelled.key
 
 
 @pytest.mark.parametrize(
