@@ -4,7 +4,32 @@ Knows logits (*items, C) and targets over the same classes. Knows nothing of tea
 mask is applied, and the one reduction made, in `distrust.objective`.
 """
 
-from distrust.losses.divergence import cross_entropy, forward_kl, reverse_kl
+from distrust.losses.distances import alpha_beta, sorted_distance, total_variation
+from distrust.losses.divergence import cross_entropy, forward_kl, reverse_kl, symmetric_kl
+from distrust.losses.mixtures import jensen_shannon, skew_forward_kl, skew_reverse_kl
+from distrust.losses.ranks import adaptive_kl, ranking
 from distrust.losses.several import hint, least_combination, resized, weighted_kl
+from distrust.losses.stored import Sampled, sampled, sampled_cross_entropy, topk_kl
 
-__all__ = ["cross_entropy", "forward_kl", "hint", "least_combination", "resized", "reverse_kl", "weighted_kl"]
+__all__ = [
+    "Sampled",
+    "adaptive_kl",
+    "alpha_beta",
+    "cross_entropy",
+    "forward_kl",
+    "hint",
+    "jensen_shannon",
+    "least_combination",
+    "ranking",
+    "resized",
+    "reverse_kl",
+    "sampled",
+    "sampled_cross_entropy",
+    "skew_forward_kl",
+    "skew_reverse_kl",
+    "sorted_distance",
+    "symmetric_kl",
+    "topk_kl",
+    "total_variation",
+    "weighted_kl",
+]
