@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Bought:
     """A run at the end of a stage of buying."""
 
+    name: str  # of the fit, if the method made one of this very training set
     items: int  # that each teacher had been asked about
     labelled: Labelled  # what a student would learn then
     said: Sequence[Evidence]  # what teachers and assistant had said of anything, by then
@@ -46,10 +47,11 @@ def buying(
     found: list[tuple[int, float | None, Student]] = []
     if "gold-only" in students:
         found.append((0, 0.0, students["gold-only"]))
+    made = dict(run.fits)
     for one in run.bought[:-1]:
-        name = f"bought-{one.items}"
-        found.append((one.items, _money(run, one.said, prices), run.fit(name, one.labelled)))
-        del run.fits[name]  # the report logs how the method learned
+        found.append((one.items, _money(run, one.said, prices), run.fit(one.name, one.labelled)))
+    run.fits.clear()  # the report logs how the method learned, not how what it is compared with did
+    run.fits.update(made)
     last = run.bought[-1]
     found.append((last.items, _money(run, last.said, prices), students["student"]))
     right = [_right(run, student, *test) for _, _, student in found]

@@ -65,7 +65,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     student, said, curve = None, None, _half(run, options, bought[0], len(parts))
     for turn, part in enumerate(parts[1:], start=1):
         name, told = f"warm-up-{turn}", lesson(run, options, bought)
-        _remember(run, options, shop, told)
+        _remember(run, options, shop, told, name)
         student = run.fit(name, told)  # 2: θ1
         said = read(run, student, _left(pool, shop.asked), options)  # 3: no teacher is asked
         curve[len(shop.asked)] = said.right
@@ -77,7 +77,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
             break
     told = lesson(run, options, bought, said)
     _account(run, shop, told)
-    _remember(run, options, shop, told)
+    _remember(run, options, shop, told, "student")
     return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
 
 
@@ -146,9 +146,10 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
     return buys
 
 
-def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled) -> None:
+def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled, name: str) -> None:
     """Keep for the report what there is to learn by now, and what everybody has said."""
-    now = Bought(len(shop.asked) + shop.met, run.with_gold(told, options.gold_weight), [*run.heard(), *run.assisted()])
+    said = [*run.heard(), *run.assisted()]
+    now = Bought(name, len(shop.asked) + shop.met, run.with_gold(told, options.gold_weight), said)
     run.bought = [one for one in run.bought if one.items < now.items] + [now]
 
 
