@@ -27,7 +27,8 @@ def discrepancy(one: Tensor, other: Tensor) -> Tensor:
             f"Features are {tuple(one.shape)} and {tuple(other.shape)}; legal are (n, d) and (m, d), some of each."
         )
     points = torch.cat([one, other])
-    apart = (points.unsqueeze(0) - points.unsqueeze(1)).square().sum(-1)  # (n + m, n + m)
+    length = points.square().sum(-1)
+    apart = (length.unsqueeze(0) + length.unsqueeze(1) - 2 * points @ points.T).clamp(min=0)  # (n + m, n + m), squared
     scale = apart.detach().mean()
     scale = torch.where(scale > 0, scale, 1.0)
     kernel = sum(((-apart / (width * scale)).exp() for width in WIDTHS), torch.zeros_like(apart)) / len(WIDTHS)
