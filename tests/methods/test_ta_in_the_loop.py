@@ -72,7 +72,7 @@ def test_signals_of_what_is_left_touch_no_teacher(tmp_path: Path) -> None:
         assert said.consistency is not None and said.in_student is not None and len(said.consistency) == SIZE - GOLD
         assert set(run.signals) == {
             f"{name}{more}"
-            for name in ("s1: the student's self-consistency", "s2: the assistant, of the student's answer")
+            for name in ("s1: student's self-consistency", "s2: assistant on the student")
             for more in ("", ", calibrated")
         }
 
@@ -197,6 +197,15 @@ def test_the_next_part_is_forecast_before_it_is_bought_and_not_bought_where_it_w
             carried(run, stop=stop, least_gain=1.0)
             said = [one for one in run.notes if "forecast to gain" in one]
         assert len(said) == 1 and "24 gold items" in said[0] and len(teacher.asked) == bought
+
+
+@pytest.mark.parametrize("gold", [0, 5])
+def test_with_little_gold_or_none_nothing_is_forecast_and_no_signal_is_calibrated(gold: int, tmp_path: Path) -> None:
+    teacher = Watched("teacher")
+    with opened(tmp_path, [teacher], Watched("assistant"), gold=gold) as run:
+        carried(run, stop="advise", stages=4)
+        assert len(teacher.asked) == 30 and any("No forecast" in note for note in run.notes)
+        assert not any("calibrated" in name for name in run.signals) and bool(run.signals) is bool(gold)
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def test_a_report_of_recorded_answers_shows_the_signals_and_what_they_cost(tmp_p
         options={"canaries": 20, "budget": 60, "signals": ["s1", "s3"], "stop": "advise"},
     )
     found = carried(path)
-    assert {"s1: the student's self-consistency", "s3: the assistant, of the teachers' answer"} <= set(found["signals"])
-    s3 = found["signals"]["s3: the assistant, of the teachers' answer"]
+    assert {"s1: student's self-consistency", "s3: assistant on the teachers"} <= set(found["signals"])
+    s3 = found["signals"]["s3: assistant on the teachers"]
     assert s3["items"] == 20 and s3["knows"] == "above" and s3["auroc"]["value"] == 1.0
     spent = found["spending"]["teachers"]
     assert spent["teacher"]["money"] == 120 and spent["cheap"]["money"] == 0.5 * 60
@@ -115,7 +115,7 @@ def test_a_language_model_of_this_process_is_an_assistant_at_no_price(tmp_path: 
     writers.writer("gpt2").save(tmp_path / "lm")
     local = {"kind": "causal", "name": "lm", "model": str(tmp_path / "lm")}
     found = carried(recipe(tmp_path, assistant=local, options={"calibrate": "none"}))
-    s2 = found["signals"]["s2: the assistant, of the student's answer"]
+    s2 = found["signals"]["s2: assistant on the student"]
     assert s2["items"] == 24 and s2["silent"] == 0 and len({one["confidence"] for one in s2["bins"]}) >= 1
     assert found["spending"]["teachers"]["lm"]["money"] == 0 == found["spending"]["teachers"]["lm"]["calls"]
     with pytest.raises(RecipeError, match="writes open answers; where there are classes it says `truth`"):

@@ -88,7 +88,7 @@ def test_a_student_that_never_answers_buys_at_random(tmp_path: Path) -> None:
 def test_a_language_model_of_this_process_judges_texts(sampling: Sampling | None, tmp_path: Path) -> None:
     model = build(writers.options("gpt2", wild=True), Answers(KIND), 3, POOL)
     run, asked = carried(tmp_path, assistant=LocalWriter("lm", model, sampling), canaries=3)
-    assert len(set(asked)) == 24 and ("s2: the assistant, of the student's answer" in run.signals or sampling)
+    assert len(set(asked)) == 24 and ("s2: assistant on the student" in run.signals or sampling)
     (said,) = run.assisted()
     assert (said.logits is not None) is (sampling is None)
     again, _ = carried(tmp_path, assistant=LocalWriter("lm", model, sampling), canaries=3)

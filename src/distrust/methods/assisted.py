@@ -30,9 +30,9 @@ from distrust.trust import calibrated, self_consistency, silence
 
 FEW = 20  # gold items below which a signal is left as it is
 NAMES = {
-    "s1": "s1: the student's self-consistency",
-    "s2": "s2: the assistant, of the student's answer",
-    "s3": "s3: the assistant, of the teachers' answer",
+    "s1": "s1: student's self-consistency",
+    "s2": "s2: assistant on the student",
+    "s3": "s3: assistant on the teachers",
 }
 
 

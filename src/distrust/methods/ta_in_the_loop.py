@@ -68,7 +68,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
         _remember(run, options, shop, told, name)
         student = run.fit(name, told)  # 2: θ1
         said = read(run, student, _left(pool, shop.asked), options)  # 3: no teacher is asked
-        curve[len(shop.asked)] = said.right
+        curve |= {len(shop.asked): said.right} if len(said.right) >= FEW else {}
         if not _worth_it(run, options, curve, part):
             break
         more = chosen(run, options, told, name, said, shop.asked, part)
@@ -133,15 +133,15 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
     if options.stop == "never":
         return True
     if len(curve) < 2:
-        run.note(f"No forecast says what buying more would gain: that takes {FEW} gold items that may calibrate.")
+        run.note(f"No forecast says what buying more would gain: that takes {FEW} gold items or more.")
         return True
     gain = next_gain(list(curve), torch.stack(list(curve.values())), part, seed=run.seed)
     bought, judged = max(curve), len(next(iter(curve.values())))
     buys = options.stop == "advise" or gain.value >= options.least_gain
+    value, low, high = (round(100 * one, 1) + 0.0 for one in (gain.value, gain.low, gain.high))  # no -0.0
     run.note(
-        f"After {bought} answers the next {part} were forecast to gain {100 * gain.value:+.1f} points "
-        f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}] on {judged} gold items; they were "
-        f"{'bought' if buys else 'not bought'}."
+        f"After {bought} answers the next {part} were forecast to gain {value:+.1f} points [{low:+.1f}, "
+        f"{high:+.1f}] on {judged} gold items; they were {'bought' if buys else 'not bought'}."
     )
     return buys
 
