@@ -21,7 +21,7 @@ from distrust.recipe import Recipe
 HEAD = """\
 # The recipe, key by key
 
-<!-- Written by `make docs` from src/distrust/recipe.py; change the words there. -->
+<!-- Written by `make docs` from src/distrust/recipe/; change the words there. -->
 
 One YAML file says what to learn from, whom to ask, what to train and what it may cost. An unknown key is an error that
 names the nearest right one. `--set a.b=c` overrides any key, with teachers by position: `--set teachers.0.samples=5`.

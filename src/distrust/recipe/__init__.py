@@ -1,0 +1,266 @@
+"""The recipe: one strict YAML that says teachers, student, gold, budget and method.
+
+Knows which keys and values are legal. Knows nothing of files, or of how any of it is done: each room takes its part of
+the recipe as plain values. `docs/recipe.md` is generated from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from distrust.recipe.asked import (
+    OF_CLASSES,
+    AssistantRecipe,
+    Budget,
+    CausalAssistant,
+    Classifier,
+    Endpoint,
+    Parse,
+    Price,
+    Recorded,
+    TeacherRecipe,
+    is_judge,
+)
+from distrust.recipe.strict import Strict
+from distrust.recipe.taught import CausalStudent, NgramStudent, StudentRecipe, Train, TransformerStudent
+
+__all__ = [
+    "Answer",
+    "AssistantRecipe",
+    "Budget",
+    "CausalAssistant",
+    "CausalStudent",
+    "Classifier",
+    "Compare",
+    "Contender",
+    "Data",
+    "Endpoint",
+    "GoldRecipe",
+    "Method",
+    "NgramStudent",
+    "Parse",
+    "Price",
+    "Recipe",
+    "Recorded",
+    "Source",
+    "Strict",
+    "StudentRecipe",
+    "TeacherRecipe",
+    "Train",
+    "TransformerStudent",
+    "is_judge",
+]
+
+
+class Source(Strict):
+    """A table of items: a file or a hub data set."""
+
+    path: str = Field(description="CSV, TSV, JSON, JSONL or parquet file, or a hub data set id; `${NAME}` is expanded")
+    text: str = Field(
+        "text", description="column the student reads; for generation, where there is no such column, `prompt` or `messages`"
+    )
+    text_pair: str | None = Field(None, description="second column, for sentence pairs")
+    id: str | None = Field(None, description="column of item ids; default: a hash of the text")
+    label: str | None = Field(None, description="column of gold labels; for generation of reference texts, `completion`")
+    split: str | None = Field(None, description="split of a hub data set")
+    limit: int | None = Field(None, gt=0, description="read only the first rows")
+
+
+class Data(Strict):
+    """Where the items are."""
+
+    pool: Source = Field(
+        description="the items to learn from; its label column, if any, is only read for `gold` and `worth`"
+    )
+    test: Source | None = Field(None, description="gold-labelled items that only the final evaluation sees")
+    validation: Source | None = Field(None, description="gold-labelled items for early stopping")
+
+
+class GoldRecipe(Strict):
+    """The few labels a person vouches for."""
+
+    path: str | None = Field(None, description="file with an id and a label column; default: the pool's label column")
+    id: str | None = Field(None, description="id column of `path`; default: joined by text")
+    text: str = Field("text", description="text column of `path`, when joined by text")
+    label: str = Field("label", description="label column of `path`")
+    size: int | None = Field(None, gt=0, description="use only so many, drawn at random with `seed`")
+    seed: int | None = Field(None, description="seed of that draw; default: the recipe's seed")
+    reserve: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="items that one purpose owns alone, e.g. `{prompt: 8, stop: 20}`"
+    )
+
+
+class Answer(Strict):
+    """From an open answer's text to what it claims, so that two answers can be the same."""
+
+    kind: Literal["text", "short", "number", "choice", "yes_no", "regex"] = Field(
+        "text",
+        description="`text`: all of it; `short`: its first line; `number`: the last one; `choice`: a letter A, B, ...; "
+        "`yes_no`; `regex`",
+    )
+    after: str | None = Field(None, description="read only what follows the last occurrence of this")
+    pattern: str | None = Field(None, description="for `regex`: its first group, or whole match, is the answer")
+
+    @model_validator(mode="after")
+    def _pattern_is_one(self) -> Answer:
+        if (self.kind == "regex") != (self.pattern is not None):
+            raise ValueError("`kind: regex` and a `pattern` come together")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+        return self
+
+
+class Method(Strict):
+    """Which method, and its options; `distrust methods` lists them."""
+
+    name: str = Field("distill", description="one of those that `distrust methods` lists")
+    options: dict[str, Any] = Field(default_factory=dict, description="the method's own keys")
+
+
+class Contender(Method):
+    """A method of a comparison."""
+
+    called: str | None = Field(None, min_length=1, description="what the comparison calls it; default: its name")
+
+
+class Compare(Strict):
+    """What `distrust compare` carries out beside each other."""
+
+    methods: list[Contender] = Field(default_factory=list, description="each with a `name`, `options`, and `called`")
+    seeds: int | list[int] = Field(5, description="how many, from the recipe's seed on; or which. A seed pairs the methods")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, description="any key of the recipe and its values, such as `{gold.size: [25, 50, 100]}`"
+    )
+
+
+class Recipe(Strict):
+    """A whole recipe."""
+
+    data: Data
+    labels: list[str] | None = Field(None, description="the classes, in order; default: of gold and of what teachers know")
+    task: Literal["classification", "generation"] = Field(
+        "classification", description="`generation`: answers are open texts, and the student is of `kind: causal`"
+    )
+    answer: Answer | None = Field(None, description="for generation, how texts are read; default: as they are")
+    gold: GoldRecipe | None = None
+    worth: list[Annotated[int, Field(gt=0)]] | None = Field(
+        None,
+        description="numbers of labels, such as `[50, 100, 250, 500]`: the report says how many the student is worth, by "
+        "`gold-only` students of so many of the pool's labels beside `gold`, which are read for nothing else",
+    )
+    teachers: list[TeacherRecipe] = Field(default_factory=list, description="who is asked; each has a `kind`")
+    assistant: AssistantRecipe | None = Field(
+        None,
+        description="for `ta-in-the-loop`: who judges the student's and the teachers' answers, of any teacher's kind or "
+        "`causal`, with a name of its own. An endpoint whose `knows` is `['True', 'False']` and whose `prompt` is "
+        "`'{text}'` is shown each answer and says whether it is true; others are asked the items themselves",
+    )
+    student: StudentRecipe = Field(NgramStudent(), description="what is trained and kept; default: `kind: ngram`")
+    method: Method = Method()
+    train: Train = Train()
+    budget: Budget = Field(Budget(), description="caps over all teachers together")
+    compare: Compare | None = Field(None, description="for `distrust compare` alone")
+    seed: int = Field(0, description="of every draw and every initial weight")
+    threads: int | None = Field(
+        None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
+    )
+    output_dir: str = Field("runs/default", description="the run's folder")
+    evidence_dir: str | None = Field(
+        None, description="folder of what local teachers said, which runs may share; default: `evidence` in the run's folder"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_task(self) -> Recipe:
+        if (self.task == "generation") != (self.student.kind == "causal"):
+            raise ValueError("task generation and student.kind causal come together: classes need a student of another kind")
+        if self.task == "classification" and self.answer is not None:
+            raise ValueError("`answer` is for task generation; an endpoint's answers about classes are read by its `parse`")
+        if self.task == "generation" and self.labels is not None:
+            raise ValueError("`labels` are for task classification; how open answers are read is said under `answer`")
+        return self
+
+    @model_validator(mode="after")
+    def _teachers_fit_the_task(self) -> Recipe:
+        for teacher in self.asked if self.task == "generation" else ():
+            if isinstance(teacher, CausalAssistant) or (teacher is self.assistant and is_judge(teacher)):
+                continue
+            if isinstance(teacher, Classifier):
+                raise ValueError(
+                    f"the teacher {teacher.name} is a classifier and writes no texts; task generation needs some"
+                )
+            odd = [name for name in OF_CLASSES[teacher.kind] if not _is_default(teacher, name)]
+            if odd:
+                raise ValueError(f"`{odd[0]}` of the teacher {teacher.name} is for classes; task generation has none")
+            if isinstance(teacher, Endpoint) and _is_default(teacher, "prompt"):
+                raise ValueError(
+                    f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default is for labels"
+                )
+            if isinstance(teacher, Endpoint) and teacher.few_shot and _is_default(teacher, "example"):
+                raise ValueError(
+                    f"the teacher {teacher.name} needs an `example`, such as `{{text}} {{label}}` and a line break, where "
+                    "{label} is the reference: the default is for labels"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_is_shown_the_question(self) -> Recipe:
+        if (
+            self.task == "classification"
+            and isinstance(self.assistant, CausalAssistant)
+            and self.assistant.says == "answers"
+        ):
+            raise ValueError(
+                f"the assistant {self.assistant.name} writes open answers; where there are classes it says `truth`"
+            )
+        if isinstance(self.assistant, Endpoint) and is_judge(self.assistant) and _is_default(self.assistant, "prompt"):
+            raise ValueError(
+                f"the assistant {self.assistant.name} is shown a whole question and says True or False; it needs `prompt: "
+                "'{text}'`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _worth_can_be_judged(self) -> Recipe:
+        if self.worth is None:
+            return self
+        if len(self.worth) < 2 or any(more <= fewer for fewer, more in pairwise(self.worth)):
+            raise ValueError(f"`worth` is {self.worth}; legal are two numbers of labels or more, rising: [50, 100, 250]")
+        if self.task == "generation":
+            raise ValueError("`worth` is for task classification; leave it out")
+        if self.data.test is None:
+            raise ValueError("`worth` is judged on `data.test`; give one, or leave `worth` out")
+        if self.pool_label is None:
+            raise ValueError("`worth` needs gold labels in the pool; name their column in `data.pool.label`")
+        return self
+
+    @property
+    def asked(self) -> list[Recorded | Classifier | Endpoint | CausalAssistant]:
+        """Everybody who is asked: the teachers, and the assistant where there is one."""
+        return [*self.teachers, *([] if self.assistant is None else [self.assistant])]
+
+    @property
+    def pool_label(self) -> str | None:
+        """The pool's column of gold labels; None where gold stands elsewhere and nobody named one."""
+        if self.data.pool.label is not None or self.gold is None or self.gold.path is not None:
+            return self.data.pool.label
+        return self.gold.label
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Recipe:
+        names = [teacher.name for teacher in self.asked]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two teachers are named {twice[0]!r}; each needs a name of its own")
+        return self
+
+
+def _is_default(part: Strict, name: str) -> bool:
+    """Whether a key says what it says by default: a recipe that a run saved writes every key down."""
+    field = type(part).model_fields[name]
+    return bool(getattr(part, name) == field.get_default(call_default_factory=True))
