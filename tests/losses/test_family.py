@@ -212,8 +212,8 @@ def test_bounded_divergences_keep_their_bounds(p: tuple[float, ...]) -> None:
         (lambda z: losses.alpha_beta(z, z, alpha=0, beta=0), "alpha is 0 and beta 0; legal"),
         (lambda z: losses.alpha_beta(z, z, alpha=-1, beta=2), "alpha is -1 and beta 2; legal"),
         (lambda z: losses.adaptive_kl(z, z, head=2), "head is 2; legal is 0 to 1"),
-        (lambda z: losses.ranking(z, z, top=0), "top is 0 and softness 1.0; legal"),
-        (lambda z: losses.ranking(z, z, softness=0), "top is 10 and softness 0; legal"),
+        (lambda z: losses.ranking(z, z, top=0), "top is 0; legal is 1 or more"),
+        (lambda z: losses.ranking(z, z, 0), "temperature is 0; legal"),
     ],
 )
 def test_options_that_are_none_are_refused(call: Callable[[Tensor], Tensor], says: str) -> None:
@@ -243,8 +243,8 @@ def test_ranking_is_one_minus_a_rank_correlation() -> None:
     for row in range(4):
         assert float(values[row]) == pytest.approx(naive_ranking(student[row].tolist(), teacher[row].tolist(), 4), rel=1e-4)
     assert losses.ranking(teacher, teacher).tolist() == [0] * 4
-    assert losses.ranking(teacher * 3 + 1, teacher, softness=1e-3).tolist() == pytest.approx([0] * 4, abs=1e-6)
-    hard = losses.ranking(-teacher, teacher, top=7, softness=1e-4)
+    assert losses.ranking(teacher * 3 + 1, teacher, temperature=1e-3).tolist() == pytest.approx([0] * 4, abs=1e-6)
+    hard = losses.ranking(-teacher, teacher, top=7, temperature=1e-4)
     assert hard.tolist() == pytest.approx([2] * 4, abs=1e-4)  # turned round
     assert torch.autograd.gradcheck(lambda z: losses.ranking(z, teacher, top=4), (student.requires_grad_(),))
 

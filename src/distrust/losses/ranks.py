@@ -42,29 +42,30 @@ def adaptive_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0,
     return temperature**2 * value.masked_fill(nobody, 0)
 
 
-def ranking(logits: Tensor, target_logits: Tensor, top: int = 10, softness: float = 1.0) -> Tensor:
+def ranking(logits: Tensor, target_logits: Tensor, temperature: float = 1.0, top: int = 10) -> Tensor:
     """1 - Spearman's ρ between soft ranks, on the teacher's likeliest classes and on the student's, the mean of both.
 
-    The soft rank of a class is 1 + Σ over the others of sigmoid((z_other - z) / softness). In [0, 2], 0 at equality; stands
+    The soft rank of a class is 1 + Σ over the others of sigmoid((z_other - z) / T). In [0, 2], 0 at equality; stands
     beside a divergence, since it says nothing of how likely. Where ranks hardly spread, they are taken as tied.
 
     Args:
         logits: (*items, C) of the student; target_logits: (*items, C) of the teacher.
-        top: how many classes of each side, at least 1; softness: above 0.
+        temperature: T > 0, how soft a rank is; no factor of T². top: how many classes of each side, at least 1.
 
     Source: RLKD (arXiv 2409.12545) as an idea: no code is known, and how ranks are softened is ours.
     """
     check(target_logits, logits)
-    if not top >= 1 or not softness > 0:
-        raise DataError(f"top is {top} and softness {softness}; legal are 1 or more, and any number above 0.")
+    check_temperature(temperature)
+    if top < 1:
+        raise DataError(f"top is {top}; legal is 1 or more.")
     log_q, log_p, nobody = over_known(logits, target_logits)
     log_q = torch.where(nobody.unsqueeze(-1), log_q.detach(), log_q)
     kept = min(top, logits.shape[-1])
-    apart = [_rank_distance(log_q, log_p, side.detach().topk(kept, -1).indices, softness) for side in (log_p, log_q)]
+    apart = [_rank_distance(log_q, log_p, side.detach().topk(kept, -1).indices, temperature) for side in (log_p, log_q)]
     return ((apart[0] + apart[1]) / 2).masked_fill(nobody, 0)
 
 
-def _rank_distance(log_q: Tensor, log_p: Tensor, classes: Tensor, softness: float) -> Tensor:
+def _rank_distance(log_q: Tensor, log_p: Tensor, classes: Tensor, temperature: float) -> Tensor:
     """Half the squared distance of centred ranks at length 1, which is 1 - ρ: (*items, C) at (*items, k) to (*items,)."""
     known = log_p.gather(-1, classes) > -torch.inf
     ranks = []
@@ -72,7 +73,7 @@ def _rank_distance(log_q: Tensor, log_p: Tensor, classes: Tensor, softness: floa
         z = side.gather(-1, classes)
         low = torch.finfo(z.dtype).min / 4  # a class that is ruled out ranks last, with no gradient
         z = torch.where(z > -torch.inf, z, low)
-        rank = ((z.unsqueeze(-2) - z.unsqueeze(-1)) / softness).sigmoid() * known.unsqueeze(-2)  # (*items, k, k)
+        rank = ((z.unsqueeze(-2) - z.unsqueeze(-1)) / temperature).sigmoid() * known.unsqueeze(-2)  # (*items, k, k)
         rank = rank.sum(-1) * known
         rank = (rank - rank.sum(-1, keepdim=True) / known.sum(-1, keepdim=True).clamp(min=1)) * known
         length = (rank.square().sum(-1, keepdim=True) + SMALLEST**2).sqrt()
