@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,23 @@ def test_canaries_pause_what_a_broken_teacher_would_cost(tmp_path: Path) -> None
     with opened(tmp_path / "well", [Watched("assistant")]) as run:
         carried(run, budget=96, canaries=24, warm_up=0.4)
         assert not run.warnings
+
+
+class Silent(Watched):
+    """Says nothing any more after so many items, as behind a cap that was reached."""
+
+    def ask(self, items: Items) -> Evidence:
+        said = super().ask(items)
+        if len(self.asked) <= 40:
+            return said
+        return replace(said, claims=torch.full_like(said.claims, -1), texts=[[] for _ in items.ids])
+
+
+def test_canaries_that_nobody_answered_are_no_alarm(tmp_path: Path) -> None:
+    teacher = Silent("assistant")
+    with opened(tmp_path, [teacher]) as run:
+        carried(run, budget=96, canaries=24, warm_up=0.4)
+        assert not run.warnings and len(teacher.asked) == 96
 
 
 def test_gold_finds_the_threshold_where_it_shows_that_the_assistant_knows(tmp_path: Path) -> None:

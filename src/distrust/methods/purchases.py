@@ -57,40 +57,49 @@ class Shop:
         gold = judges(run)
         self._hidden = gold.select(at_random(gold.ids, canaries, run.seed))
         self._shares = _shares(canaries, stages)  # canaries of each stage
-        self._right = torch.zeros(0, dtype=torch.long)  # of the canaries asked so far
+        self.met = 0  # canaries asked so far
+        self._answered: set[str] = set()  # those of them that got an answer, right or wrong
+        self._right = torch.zeros(0, dtype=torch.long)  # of these
         self._in_teacher = torch.zeros(0, dtype=torch.float64)  # s3 of them
         self._level: float | None = None  # what the first stage's canaries hold the teachers to
         self._first = 0  # how many of them there are
 
-    @property
-    def met(self) -> int:
-        """How many canaries were asked so far."""
-        return len(self._right)
-
     def buy(self, items: Items, read: Read | None = None) -> Purchase:
         """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early."""
-        count = self._shares.pop(0)
-        place = len(self._right)
-        gold = self._hidden.select(range(place, place + count))
-        whole = concatenate(items, gold) if count else items
+        gold = self._hidden.select(range(self.met, self.met + self._shares.pop(0)))
+        hidden = set(gold.ids)
+        whole = concatenate(items, gold) if hidden else items
         said: list[list[Evidence]] = [[] for _ in self.run.teachers]
         for part in _parts(whole, items.ids, gold.ids, self.run.seed):
             for mine, teacher in zip(said, self.run.teachers, strict=True):
                 mine.append(self.run.ask(teacher, part))
-            self.asked += [item for item in part.ids if item not in set(gold.ids)]
-            if set(part.ids) & set(gold.ids) and self._alarm(as_one(self.run, [one[-1] for one in said], part), gold):
+            self.asked += [item for item in part.ids if item not in hidden]
+            if self._alarm(
+                [one[-1] for one in said], part.select([row for row, item in enumerate(part.ids) if item in hidden])
+            ):
                 break
-        got = items.select(items.rows([item for item in items.ids if item in set(self.asked)]))
+        asked = set(self.asked)
+        got = items.select([row for row, item in enumerate(items.ids) if item in asked])
         answers = as_one(self.run, [join(one) for one in said], whole)
         if self._level is None and not self._first:
             self._hold()
         s3, threshold = self._third(answers, got, gold)
         return Purchase(got, answers.on(got.ids), s3, None if read is None else read.on(got), threshold)
 
-    def _alarm(self, said: Evidence, gold: Items) -> bool:
-        """Judge the canaries of one answered part; whether they tell that the teachers have fallen."""
-        met = gold.select(gold.rows([item for item in gold.ids if item in set(said.ids)]))
-        self._right = torch.cat([self._right, outcomes(self.run, said, met)])
+    def _alarm(self, said: Sequence[Evidence], gold: Items) -> bool:
+        """Judge canaries by what each teacher said of them; whether they tell by now that the teachers have fallen.
+
+        One that nobody answered, for a cap that was reached or a lost connection, tells nothing.
+        """
+        self.met += len(gold)
+        spoke = {item for one in said for item, texts in zip(one.ids, one.texts or [["-"]] * len(one), strict=True) if texts}
+        gold = gold.select([row for row, item in enumerate(gold.ids) if item in spoke])
+        if not len(gold):
+            return False
+        self._answered |= set(gold.ids)
+        self._right = torch.cat(
+            [self._right, outcomes(self.run, as_one(self.run, said, gold).on(gold.ids), self._vouched(gold))]
+        )
         if self._level is None:
             return False
         later = self._right[self._first :]
@@ -105,6 +114,10 @@ class Shop:
         )
         return True
 
+    def _vouched(self, gold: Items) -> Items:
+        """The same items with what a person says of them, which no teacher is shown."""
+        return self._hidden.select(self._hidden.rows(gold.ids))
+
     def _hold(self) -> None:
         """What the teachers are held to from now on: the low end of how often they were right about the first canaries."""
         self._first = len(self._right)
@@ -118,7 +131,7 @@ class Shop:
         """s3 of the items, and the threshold that gold finds for it."""
         if not self.options.reads(self.run, "s3"):
             return None, None
-        met = gold.select(gold.rows([item for item in gold.ids if item in set(said.ids)]))
+        met = gold.select([row for row, item in enumerate(gold.ids) if item in self._answered])
         if len(met):
             more = of_assistant(self.run, said.on(met.ids), met)
             self._in_teacher = torch.cat([self._in_teacher, more.double()])
