@@ -40,22 +40,6 @@ def make(folder: Path, **changes: object) -> Run:
     return Run(folder, **(settings | changes))  # type: ignore[arg-type]
 
 
-def test_a_stage_is_built_once_and_only_counts_when_it_is_whole(tmp_path: Path) -> None:
-    run, built = make(tmp_path), []
-
-    def fail(folder: Path) -> None:
-        built.append("half")
-        (folder / "part").write_text("half")
-        raise OSError("power")
-
-    with pytest.raises(OSError):
-        run.stage("thing", "k" * 64, fail)
-    folder = run.stage("thing", "k" * 64, lambda folder: built.append((folder / "part").read_text()))  # type: ignore[func-returns-value]
-    run.stage("thing", "k" * 64, lambda folder: built.append("again"))
-    assert built == ["half", "half"]
-    assert read_json(folder / "done.json")["threads"] == torch.get_num_threads()
-
-
 def test_a_teacher_is_asked_once_even_by_another_process(tmp_path: Path) -> None:
     asked = []
 

@@ -29,7 +29,8 @@ from distrust.recipe import CausalAssistant, Classifier, Price, Recipe
 from distrust.report.facts import Facts, LearningCurve, Spending
 from distrust.report.saved import save_facts
 from distrust.report.signals import figures
-from distrust.run import Run, surroundings
+from distrust.run import Run
+from distrust.stages import surroundings
 from distrust.students import Student
 from distrust.task import Task
 from distrust.teachers import Teacher
@@ -42,7 +43,7 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
     """The recipe's method, the reference beside it, and what there is to say of both; the student to keep."""
     method, options = find(recipe.method.name, recipe.method.options)
     student = method.run(run, options)
-    seconds = sum(run.seconds.values())
+    seconds = sum(run.stages.seconds.values())
     students = {"student": student}
     if recipe.method.name != REFERENCE and len(run.gold_labelled()):
         students[REFERENCE] = METHODS[REFERENCE].run(run, METHODS[REFERENCE].options())

@@ -6,11 +6,8 @@ to it in `ask` and `fit`; it knows no paper, and nothing of what a stage means.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,22 +25,22 @@ from distrust.errors import RunError
 from distrust.evaluate import Quality
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.evidence_store import EvidenceStore
-from distrust.files import file_name, fingerprint, read_json, refusing, write_json
+from distrust.files import file_name, fingerprint, write_json
 from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold, from_texts
 from distrust.labels import OPEN, LabelSpace
-from distrust.losses import cross_entropy
 from distrust.modules import weights_key
 from distrust.objective import Objective
 from distrust.processes import count, mix, rank, wait
 from distrust.readings import Readings
 from distrust.recipe import Train
+from distrust.stages import Stages, lock
 from distrust.store import load_evidence, save_evidence, save_tensors
 from distrust.students import Student, answer
 from distrust.students.causal import writer
-from distrust.students.likelihood import likelihood
 from distrust.students.sampling import Sampling, answer_texts
 from distrust.teachers import Teacher
+from distrust.validation import Validation
 
 # options of the loop that change how fast or how safely, never what is learned
 INERT = {"save_seconds", "per_device_eval_batch_size"}
@@ -106,12 +103,11 @@ class Run:
         self.gold = gold if gold is not None else Gold((), torch.zeros(0, dtype=torch.long), space or OPEN)
         self.gold_items = gold_items if gold_items is not None else pool.select(pool.rows(self.gold.ids))
         self.new_student, self.options, self.seed = new_student, options or Train(), seed
-        self.validation, self.progress = validation, progress
+        self.progress = progress
         self._readings = Readings(self.pool, self.gold_items)
         self.fits: dict[str, Fitted] = {}
         self._store = EvidenceStore(evidence or folder / "evidence")
-        self._stages = stages or folder / "stages"
-        self.seconds: dict[str, float] = {}  # by stage: the process time of building it, now or in another run
+        self.stages = Stages(stages or folder / "stages")
         self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
         self.warnings: list[str] = []
@@ -120,8 +116,8 @@ class Run:
         self.bought: list[Bought] = []  # what there was to learn after each stage of buying: for the report
         self.metered = False  # whether the method decides what teachers are asked: then a report asks them nothing more
         self.alternatives: dict[str, Callable[[], Labelled]] = {}  # what the student might have been told: for the report
-        self._check_stopping()
-        self._lock = _lock(folder) if rank() == 0 else None
+        self._validation = self._held_out(validation)
+        self._lock = lock(folder) if rank() == 0 else None
 
     @property
     def space(self) -> LabelSpace:
@@ -242,8 +238,7 @@ class Run:
             self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
         said = {} if options is None else options.model_dump()
-        validation = self._validation()
-        judged = "" if validation is None else fingerprint(validation[0].key, validation[1], *self._texts(validation[0]))
+        judged = "" if self._validation is None else self._validation.key
         who = [student.key for student in students]
         for student, objective in zip(students, objectives.values(), strict=True):
             taps.check(student.module, objective.taps, "The student", RunError)
@@ -256,7 +251,7 @@ class Run:
 
         def build(folder: Path) -> None:
             task = train.Fit(
-                *(first, labelled, loop, start, folder, self._validator(validation), self.progress),
+                *(first, labelled, loop, start, folder, self._loss, self.progress),
                 encode=self._readings.of,
                 warn=self.warn,
             )
@@ -272,7 +267,7 @@ class Run:
                 write_json(folder / "history.json", history)
                 (folder / checkpoint.FILE).unlink(missing_ok=True)
 
-        folder = self.stage(f"fit-{first}", key, build, everywhere=True)
+        folder = self.stages.done(f"fit-{first}", key, build, everywhere=True)
         for name, student in zip(objectives, students, strict=True):
             checkpoint.load_weights(folder / _weights(name, first), student.module)
             student.key = key if name == first else fingerprint(key, name)
@@ -305,28 +300,9 @@ class Run:
         """The references of gold or validation items; none where there are classes."""
         return [] if self.answers is None else column(items.columns, REFERENCE, "Gold of open answers")
 
-    def stage(self, name: str, key: str, build: Callable[[Path], None], everywhere: bool = False) -> Path:
-        """The folder of a finished stage; built if it is not there yet, by rank 0 alone unless `everywhere`.
-
-        A stage is finished when its `done.json` is there, which is written last; an unfinished one goes on where it was.
-        A stage that another run is building is waited for.
-        """
-        folder = self._stages / f"{file_name(name)}-{key[:16]}"
-        done = folder / "done.json"
-        if not done.is_file():
-            with _held(folder) if rank() == 0 else nullcontext():
-                wait()
-                if not done.is_file():
-                    began = time.monotonic(), time.process_time()
-                    if everywhere or rank() == 0:
-                        build(folder)
-                    if rank() == 0:
-                        seconds, busy = time.monotonic() - began[0], time.process_time() - began[1]
-                        spent = {"seconds": round(seconds, 3), "process_seconds": round(busy, 3)}
-                        write_json(done, {"name": name, "key": key, **spent, **surroundings()})
-        wait()
-        self.seconds[folder.name] = read_json(done)["process_seconds"]
-        return folder
+    def stage(self, name: str, key: str, build: Callable[[Path], None]) -> Path:
+        """The folder of a stage of a method's own, finished now or before: `stages.Stages.done`."""
+        return self.stages.done(name, key, build)
 
     def _answer(self, student: Student, items: Items, name: str) -> Evidence:
         size = self.options.per_device_eval_batch_size
@@ -334,7 +310,9 @@ class Run:
 
     def _answered(self, name: str, key: str, items: Items, ask: Callable[[], Evidence]) -> Evidence:
         """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
-        folder = self.stage(f"ask-{name}", fingerprint("ask", name, key, items.key), lambda here: save_evidence(ask(), here))
+        folder = self.stages.done(
+            f"ask-{name}", fingerprint("ask", name, key, items.key), lambda here: save_evidence(ask(), here)
+        )
         return load_evidence(folder)
 
     def _shared(self, teacher: Teacher, items: Items) -> Evidence:
@@ -357,70 +335,29 @@ class Run:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def _validation(self) -> tuple[Items, Tensor] | None:
-        if self.validation is not None:
-            return self.validation
-        if "stop" not in self.gold.reserve:
-            return None
-        part = self.gold.part("stop")
-        return self.gold_items.select(self.gold_items.rows(part.ids)), part.labels
-
-    def _validator(self, validation: tuple[Items, Tensor] | None) -> Callable[[Student], float] | None:
-        """Mean cross-entropy on the validation items: lower is better, and finer than accuracy on a few gold."""
-        if validation is None:
-            return None
-        items, labels = validation
-        if self.answers is not None:
-            texts = self._texts(items)
-            return lambda student: likelihood(writer(student), items, texts).loss
-
-        def nll(student: Student) -> float:
-            logits = self._answer(student, items, "student").logits
-            assert logits is not None
-            return float(cross_entropy(logits.dense(), labels).mean())
-
-        return nll
-
-    def _check_stopping(self) -> None:
-        if self.options.early_stopping_patience is not None and self._validation() is None:
+    def _held_out(self, given: tuple[Items, Tensor] | None) -> Validation | None:
+        """What fits are validated on: what was given, else the gold part `stop`, where one is reserved."""
+        if given is None and "stop" in self.gold.reserve:
+            part = self.gold.part("stop")
+            given = self.gold_items.select(self.gold_items.rows(part.ids)), part.labels
+        if given is not None:
+            return Validation(*given, None if self.answers is None else self._texts(given[0]))
+        if self.options.early_stopping_patience is not None:
             raise RunError(
                 "train.early_stopping_patience needs something to validate on: give data.validation, or reserve gold "
                 "with gold.reserve: {stop: 20}."
             )
+        return None
+
+    @property
+    def _loss(self) -> Callable[[Student], float] | None:
+        """How far a student is from the validation items; None where there are none."""
+        held = self._validation
+        if held is None:
+            return None
+        return lambda student: held.loss(student, lambda items: self._answer(student, items, "student"))
 
 
 def _weights(name: str, first: str) -> str:
     """File of a trained student's weights in its stage."""
     return "weights.safetensors" if name == first else f"weights-{file_name(name)}.safetensors"
-
-
-def surroundings() -> dict[str, Any]:
-    """What bit-exact repetition depends on: device, threads, versions."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Inside: a stage's folder is this process's, once nobody else holds it."""
-    with refusing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "stage.lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(folder: Path) -> int:
-    """Hold the folder for this process; the system lets go of it even after a kill."""
-    with refusing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise RunError(f"Another process is at work in {folder}; wait for it, or choose another output_dir.") from error
-    return handle
