@@ -99,6 +99,17 @@ ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
         ),
         "share of a step that waits for the store": lambda of: f"{100 * of['data_wait_share']:.1f} %",
     },
+    "textbrewer": {
+        "averaged logits of three teachers: a step above a hand-written loop, of `distrust` and of TextBrewer's cache": (
+            lambda of: f"{of['distrust.overhead_us']:.0f} µs, {of['cached.overhead_us']:.0f} µs"
+        ),
+        "the largest difference of their students' weights on one batch order": lambda of: f"{of['weights_apart']:.1g}",
+    },
+    "worlds": {
+        "worlds of several teachers in which `ca-mkd` with `weights: auto` is best or tied": (
+            lambda of: f"{of['worlds_best_or_tied']:.0f} of {of['worlds']:.0f}"
+        ),
+    },
 }
 
 
