@@ -16,7 +16,7 @@ from distrust.losses.divergence import cross_entropy, forward_kl
 
 Loss = Callable[..., Tensor]  # (*items, C), a target, temperature to (*items,)
 Target = Any  # (r, C) logits, or what a store holds of them
-ELEMENTS = 2**17  # of a block: three of these fit into the second cache, and a call's overhead does not show
+ELEMENTS = 2**17  # of a block: three of these stay in the second cache or near, and the calls that fill them hardly show
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,14 @@ class Rows:
     alpha: float | None = None  # of a teacher that learns too
 
 
-def differentiate(rows: Rows, student: Tensor, targets: Sequence[Target], weights: Tensor) -> Tensor:
-    """Overwrite the student's logits (r, C) by the gradient of Σ_k w_k · loss_k; weights: (M, r). Returns values (M, r)."""
+def differentiate(rows: Rows, student: Tensor, targets: Sequence[Target], weights: Tensor, spare: Tensor) -> Tensor:
+    """Overwrite the student's logits (r, C) by the gradient of Σ_k w_k · loss_k; weights: (M, r). Returns values (M, r).
+
+    spare: (r, C) or more rows, in the precision of values, to write in: new pages cost more than what is done in them.
+    """
     if rows.closed:
         work = student.to(_working(student))
-        values = _forward_kl(rows, work, [one.to(work.dtype) for one in targets], weights)
+        values = _forward_kl(rows, work, [one.to(work.dtype) for one in targets], weights, spare[: len(work)])
         if work is not student:
             student.copy_(work)
         return values
@@ -50,13 +53,13 @@ def differentiate(rows: Rows, student: Tensor, targets: Sequence[Target], weight
 
 
 def differentiate_both(
-    rows: Rows, student: Tensor, teacher: Tensor, labels: Tensor, weights: Tensor
+    rows: Rows, student: Tensor, teacher: Tensor, labels: Tensor, weights: Tensor, spare: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Overwrite logits of both (r, C) by gradients of what each learns; labels: (r,), -1 for none. Returns (r,) twice."""
     assert rows.alpha is not None
     if rows.closed:
         work, other = student.to(_working(student)), teacher.to(_working(student))
-        values = _both(work, other, labels, rows.alpha)
+        values = _both(work, other, labels, rows.alpha, spare[: len(work)], spare[len(work) : 2 * len(work)])
         for given, found in ((student, work), (teacher, other)):
             if found is not given:
                 given.copy_(found)
@@ -76,9 +79,9 @@ def differentiate_both(
     return learned.detach(), adapted.detach()
 
 
-def _forward_kl(rows: Rows, s: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Tensor:
+def _forward_kl(rows: Rows, s: Tensor, teachers: Sequence[Tensor], weights: Tensor, spare: Tensor) -> Tensor:
     """s becomes q - p for one teacher, Σ w_k (q - p_k) for several; teachers become their probabilities. Returns (M, r)."""
-    largest, spare, found = s.amax(-1), torch.empty_like(s), []
+    largest, found = s.amax(-1), []
     for t in teachers:
         torch.sub(t, s, out=spare)
         norm = _soften(t)
@@ -95,14 +98,14 @@ def _forward_kl(rows: Rows, s: Tensor, teachers: Sequence[Tensor], weights: Tens
     return rows.temperature**2 * values
 
 
-def _both(s: Tensor, t: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def _both(s: Tensor, t: Tensor, labels: Tensor, alpha: float, apart: Tensor, spare: Tensor) -> tuple[Tensor, Tensor]:
     """s becomes g = q - p and t becomes -alpha · g + (1 - alpha)(p - onehot): OKD card, gradients at the logits."""
     place = labels.clamp(min=0).unsqueeze(-1)
     share = ((labels >= 0).to(t.dtype) * (1 - alpha)).unsqueeze(-1)  # (r, 1)
     said = t.gather(-1, place).squeeze(-1)
-    apart = t - s
+    torch.sub(t, s, out=apart)
     norm_t, norm_s = _soften(t), _soften(s)
-    learned = (apart * t).sum(-1) - norm_t + norm_s
+    learned = torch.mul(apart, t, out=spare).sum(-1) - norm_t + norm_s
     followed = norm_t - norm_s - apart.mul_(s).sum(-1)
     s.sub_(t)
     t.mul_(share).sub_(s, alpha=alpha).scatter_add_(-1, place, -share)

@@ -104,9 +104,10 @@ def _forward(plan: Plan, student: Projected, wanted: Sequence[bool]) -> tuple[Te
     values = hidden.new_empty(plan.weights.shape, dtype=exact)
     taught = hidden.new_zeros(count, dtype=exact)
     room = [hidden.new_empty(chunk, classes)]
-    room += [one.hidden.new_empty(chunk, classes) for one in plan.targets if isinstance(one, Projected)]
+    room += [one.hidden.new_empty(chunk, len(one.weight)) for one in plan.targets if isinstance(one, Projected)]
     gradients = _empty(plan, student, wanted, exact)
-    block = max(1, ELEMENTS // classes)
+    block = min(max(1, ELEMENTS // classes), chunk)
+    work = hidden.new_empty(block if plan.labels is None else 2 * block, classes, dtype=exact)
     for start in range(0, count, chunk):
         here = slice(start, min(start + chunk, count))
         spare = iter(room)
@@ -119,13 +120,13 @@ def _forward(plan: Plan, student: Projected, wanted: Sequence[bool]) -> tuple[Te
             if plan.labels is not None:
                 assert ts[0] is not None
                 values[0, some], taught[some] = differentiate_both(
-                    rows, s[inside], ts[0][inside], plan.labels[some], weights[0]
+                    rows, s[inside], ts[0][inside], plan.labels[some], weights[0], work
                 )
                 continue
             targets = [
                 t[inside] if t is not None else _stored(plan, one, some) for one, t in zip(plan.targets, ts, strict=True)
             ]
-            values[:, some] = differentiate(rows, s[inside], targets, weights)
+            values[:, some] = differentiate(rows, s[inside], targets, weights, work)
         weigh = plan.weights[0, here, None].to(hidden.dtype) if rows.closed and len(plan.targets) == 1 else None
         _collect(gradients, here, s, student, weigh)
         if gradients[3] is not None:
@@ -150,9 +151,9 @@ def _collect(gradients: list[Tensor | None], here: slice, s: Tensor, student: Pr
             of_hidden[here].mul_(weigh)
     if of_weight is not None:
         if of_weight.dtype == s.dtype:
-            torch.addmm(of_weight, s.T, hidden, beta=float(here.start > 0), out=of_weight)
+            torch.addmm(of_weight, s.T, hidden, beta=float(here.start > 0), out=of_weight)  # at 0, nothing there is read
         else:
-            of_weight.mul_(float(here.start > 0)).add_(s.T @ hidden)
+            of_weight.add_(s.T @ hidden)
     if of_bias is not None:
         of_bias.add_((s if weigh is None else s * weigh).sum(0, dtype=of_bias.dtype))
 
@@ -167,7 +168,9 @@ def _empty(plan: Plan, student: Projected, wanted: Sequence[bool], exact: torch.
         if like is None or not want:
             found.append(None)
         else:
-            found.append(torch.zeros_like(like, dtype=exact if place in (1, 2) else like.dtype))
+            written = len(student.hidden) > 0 and (place != 1 or like.dtype == exact) and place != 2
+            make = torch.empty_like if written else torch.zeros_like
+            found.append(make(like, dtype=exact if place in (1, 2) else like.dtype))
     return found
 
 
