@@ -1,9 +1,11 @@
 """How a student learns from a target: pure functions, one number per item, never reduced here.
 
 Knows logits (*items, C) and targets over the same classes. Knows nothing of teachers, trust or loops: a weight or a
-mask is applied, and the one reduction made, in `distrust.objective`.
+mask is applied, and the one reduction made, in `distrust.objective`. `losses.linear` alone reduces: it takes hidden states
+and heads, and forms its gradients in the forward.
 """
 
+from distrust.losses import linear as linear
 from distrust.losses.distances import alpha_beta, sorted_distance, total_variation
 from distrust.losses.divergence import cross_entropy, forward_kl, reverse_kl, symmetric_kl
 from distrust.losses.mixtures import jensen_shannon, skew_forward_kl, skew_reverse_kl
