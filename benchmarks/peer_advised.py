@@ -58,10 +58,13 @@ def _tasks(quick: bool, seeds: list[int]) -> list[Task]:
     if quick:
         chosen = [("r52", "llm", 0), ("trec", "weak", 250), ("trec", "symmetric", 40), ("trec", "pairwise", 40)]
         return [Task(*row, seed, methods=QUICK) for row in chosen for seed in seeds]
-    tasks = [Task(*row, seed, timed=row in TIMED and not seed) for row in ROWS for seed in seeds]
-    tasks += [Task(*row, seed, "transformer", COSTLY) for row in TRANSFORMER for seed in seeds]
     pools = {"trec": POOL}
-    return tasks + [Task(*row, seed, methods=FEW, pool=pools.get(row[0], SMALLER)) for row in ENDS for seed in seeds]
+    return [
+        *(Task(*row, seed, timed=row in TIMED and not seed) for row in ROWS for seed in seeds),
+        *(Task(*TRANSFORMER[0], seed, "transformer", COSTLY) for seed in seeds),
+        *(Task(*row, seed, methods=FEW, pool=pools.get(row[0], SMALLER)) for row in ENDS for seed in seeds),
+        *(Task(*row, seed, "transformer", COSTLY) for row in TRANSFORMER[1:] for seed in seeds),
+    ]
 
 
 def _result(found: dict[str, list[dict[str, Any]]], seeds: list[int]) -> Result:
