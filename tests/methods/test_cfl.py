@@ -24,7 +24,7 @@ def featured() -> list[object]:
 
 def test_the_loss_is_discrepancy_and_reconstruction_over_all_teachers() -> None:
     draw = torch.Generator().manual_seed(0)
-    common = Common(4, [3, 2], 5)
+    common = Common(4, {"one": 3, "two": 2}, 5, 0)
     own, others = torch.randn(6, 2, 2, generator=draw), [torch.randn(6, size, generator=draw) for size in (3, 2)]
     batch = {"taps.feature": own, "feature.0": others[0], "feature.1": others[1]}
     wanted = torch.zeros(6)
@@ -40,9 +40,8 @@ def test_a_student_of_the_union_whose_common_space_has_learned(tmp_path: Path) -
     student = noisy.carry(work(tmp_path, teachers=featured()), "cfl", width=8)
     assert noisy.accuracy(student, TEST, TEST_LABELS) > 0.7
     (saved,) = tmp_path.glob("stages/fit-student-*/objective-student.safetensors")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        start = Common(32, [32, 32], 8).state_dict()
+    names = [one.name for one in featured()]  # type: ignore[attr-defined]
+    start = Common(32, dict.fromkeys(names, 32), 8, 0).state_dict()
     learned = load_tensors(saved)
     assert all(not torch.equal(learned[f"common.{name}"], value) for name, value in start.items())
 

@@ -5,8 +5,10 @@ Beside the distillation from all logits side by side. The paper was not read: wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from zlib import crc32
 
 import torch
 from pydantic import Field
@@ -21,6 +23,7 @@ from distrust.methods.hinted import FEATURE, student_feature
 from distrust.methods.specialists import gather, told
 from distrust.modules import seeded
 from distrust.objective import Batch, Objective, Term
+from distrust.processes import mix
 from distrust.run import Run
 from distrust.students import Student
 
@@ -48,8 +51,8 @@ def cfl(run: Run, options: Cfl) -> Student:
     training = told(run, here, side_by_side(here, options.temperature), options.gold_weight)
     training = replace(training, extra=features)
     sizes = [value.shape[1] for value in features.values()]
-    with seeded(run.seed):
-        common = Common(int(torch.Size(size).numel()), sizes, options.width)
+    names = [one.teacher.name for one in here.members]
+    common = Common(int(torch.Size(size).numel()), dict(zip(names, sizes, strict=True)), options.width, run.seed)
     terms = default_objective(training, options.temperature).terms
     terms = {**terms, "common": Term(partial(_apart, common), options.alpha)}
     objective = Objective(terms, nn.ModuleDict({"common": common}), {FEATURE: path})
@@ -60,16 +63,21 @@ class Common(nn.Module):
     """From a student's and M teachers' features to one space, and back to the teachers'.
 
     Args:
-        student, teachers: sizes, flat.
+        student: its size, flat; teachers: theirs, by name.
         width: of the common space.
+        seed: of the initial weights; a teacher's depend on its name and not on its place.
     """
 
-    def __init__(self, student: int, teachers: list[int], width: int) -> None:
+    def __init__(self, student: int, teachers: Mapping[str, int], width: int, seed: int) -> None:
         super().__init__()
-        self.student = nn.Linear(student, width)
-        self.teachers = nn.ModuleList(nn.Linear(size, width) for size in teachers)
-        self.shared = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
-        self.back = nn.ModuleList(nn.Linear(width, size) for size in teachers)
+        with seeded(seed):
+            self.student = nn.Linear(student, width)
+            self.shared = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
+        self.teachers, self.back = nn.ModuleList(), nn.ModuleList()
+        for name, size in teachers.items():
+            with seeded(mix(seed, crc32(name.encode()))):
+                self.teachers.append(nn.Linear(size, width))
+                self.back.append(nn.Linear(width, size))
 
     def forward(self, own: Tensor, others: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """The student's feature (n, ...) and the teachers' (n, d_i) to common ones (n, width), and what those decode to."""
