@@ -50,7 +50,8 @@ class Stages:
                         spent = {"seconds": round(seconds, 3), "process_seconds": round(busy, 3)}
                         write_json(done, {"name": name, "key": key, **spent, **surroundings()})
         wait()
-        self.seconds[folder.name] = read_json(done)["process_seconds"]
+        spent = read_json(done)
+        self.seconds[folder.name] = spent.get("process_seconds", spent["seconds"])  # an older stage knows wall time alone
         return folder
 
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from distrust.comparison.cells import cells
+from distrust.comparison.figures import compared
 from distrust.comparison.work import outcomes, read
 from distrust.files import read_json
 from distrust.recipe_file import load_recipe
 from distrust.store import load_tensors
-from tests import worlds
+from tests import test_generation, worlds
 from tests.servers import loopback, served
 
 FAST = {"num_train_epochs": 2, "save_seconds": 0}
@@ -66,6 +67,14 @@ def test_a_method_that_cannot_run_is_a_sentence_beside_the_others(tmp_path: Path
     recipe = worlds.recipe(tmp_path, train=FAST, gold=None)
     _, found, failed, _ = carried(recipe, ["distill", "gold-only"], 1)
     assert [one.method for one in found] == ["distill"] and "gold" in failed["gold-only, seed 0"]
+
+
+def test_open_answers_are_compared_too(tmp_path: Path) -> None:
+    recipe = test_generation.recipe(tmp_path, train={"num_train_epochs": 1})
+    _, found, failed, _ = carried(recipe, ["distill", "gold-only"], 1)
+    assert not failed, failed
+    assert [one.nll for one in found] == [None, None] and all(one.right.shape == (40,) for one in found)
+    assert compared(found, {}, {"": {}})["settings"][0]["rows"][0]["nll"] is None
 
 
 @pytest.mark.slow

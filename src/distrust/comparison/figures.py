@@ -27,7 +27,7 @@ class Outcome:
     setting: str
     seed: int
     right: Tensor  # (T,) bool: the test items its student is right about, at the end of its training
-    nll: float
+    nll: float | None  # None where answers are open
     seconds: float  # process time of its own stages
     calls: int
     money: float | None  # None is "unknown", never 0
@@ -92,18 +92,22 @@ def _row(method: str, seeds: Mapping[int, Outcome]) -> dict[str, Any]:
     order = sorted(seeds)
     right = torch.stack([seeds[seed].right for seed in order]).double()  # (S, T)
     whole = paired_difference(right, torch.zeros_like(right))
-    prices = [seeds[seed].money for seed in order]
-    known = [price for price in prices if price is not None]
     return {
         "method": method,
         "seeds": order,
         "accuracy": Interval(whole.value, whole.low, whole.high),
         "accuracy_by_seed": right.mean(-1).tolist(),
-        "nll": mean(seeds[seed].nll for seed in order),
+        "nll": _known([seeds[seed].nll for seed in order]),
         "seconds": median(seeds[seed].seconds for seed in order),
         "calls": mean(seeds[seed].calls for seed in order),
-        "money": mean(known) if len(known) == len(prices) else None,
+        "money": _known([seeds[seed].money for seed in order]),
     }
+
+
+def _known(values: Sequence[float | None]) -> float | None:
+    """The mean of values, unknown where one of them is."""
+    known = [value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
 
 
 def _pair(one: Mapping[int, Outcome], other: Mapping[int, Outcome]) -> tuple[Difference, float] | None:

@@ -132,7 +132,7 @@ def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
                 "method": cell.method,
                 "setting": cell.setting,
                 "seed": cell.seed,
-                "nll": found["test"]["student"]["nll"]["value"],
+                "nll": found["test"]["student"].get("nll", {"value": None})["value"],
                 "seconds": found["environment"]["method_seconds"],
                 "calls": total["calls"],
                 "money": total["money"],
