@@ -129,7 +129,7 @@ def gather(
         buying=None if test is None else buying(run, students, test, prices),
         warnings=[*run.warnings, *_outside(evidence)],
         notes=run.notes,
-        simulated=simulated,
+        simulated=[*simulated, *(one.simulated for one in run.teachers if hasattr(one, "simulated"))],
         environment={**surroundings(), **versions(), "seed": run.seed, "method_seconds": seconds},
     )
 

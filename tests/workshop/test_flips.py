@@ -121,5 +121,5 @@ def test_forgotten_classes_are_a_guess_and_the_others_right() -> None:
 def test_shares_and_masks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="legal is 0 to 1"):
         exchanged(LABELS, 5, 1.5, 0)
-    with pytest.raises(DataError, match=r"`lost` is \(4,\); legal is \(5,\)"):
+    with pytest.raises(DataError, match=r"`lost` is \(4,\) torch.bool; legal is \(5,\) bool"):
         forgotten(LABELS, 5, torch.zeros(4, dtype=torch.bool), 0)
