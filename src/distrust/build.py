@@ -26,6 +26,7 @@ from distrust.recipe import (
     Answer,
     CausalAssistant,
     CausalStudent,
+    CausalTeacher,
     Classifier,
     Endpoint,
     NgramStudent,
@@ -111,7 +112,7 @@ def _own(options: TeacherRecipe) -> LabelSpace | None:
     """The classes that a teacher is known to know before anybody asks it."""
     if isinstance(options, Classifier):
         return _classifier(options, None).space
-    return None if options.knows is None else LabelSpace(tuple(options.knows))
+    return None if isinstance(options, CausalTeacher) or options.knows is None else LabelSpace(tuple(options.knows))
 
 
 def known(options: Recorded | Endpoint, task: LabelSpace) -> LabelSpace:
@@ -153,6 +154,8 @@ def build_teacher(
         return RecordedTeacher(options, known(options, task.space), task.pool, task.answers)
     if isinstance(options, Classifier):
         return _classifier(options, task.space)
+    if isinstance(options, CausalTeacher):
+        return _writer(options, task)
     if kept is not None:
         from distrust.teachers.kept import KeptTeacher
 
@@ -176,8 +179,6 @@ def _assistant(
             f"A comparison buys what teachers say before there is anything to ask the assistant {recipe.assistant.name}; "
             "give it an assistant whose answers are recorded, or a local one."
         )
-    if isinstance(recipe.assistant, CausalAssistant):
-        return _writer(recipe.assistant, task)
     if is_judge(recipe.assistant):
         from distrust.assistant import TRUTH
 
@@ -185,16 +186,17 @@ def _assistant(
     return build_teacher(recipe.assistant, task, book, recipe, asked, kept)
 
 
-def _writer(options: CausalAssistant, task: Task) -> Teacher:
+def _writer(options: CausalTeacher, task: Task) -> Teacher:
     from distrust.students import causal
     from distrust.students.sampling import Sampling
     from distrust.teachers.local_writer import LocalWriter
 
-    shared = set(CausalStudent.model_fields) & set(CausalAssistant.model_fields) - {"kind"}
+    shared = set(CausalStudent.model_fields) & set(CausalTeacher.model_fields) - {"kind"}
     made = CausalStudent(kind="causal", **options.model_dump(include=shared))
     model = causal.build(made, task.answers or Answers(Answer()), 0, task.pool)
-    sampling = None if options.says == "truth" else Sampling(options.samples, options.temperature)
-    return LocalWriter(options.name, model, sampling)
+    model.module.to(torch.bfloat16 if options.bf16 else torch.float32)
+    judges = isinstance(options, CausalAssistant) and options.says == "truth"
+    return LocalWriter(options.name, model, None if judges else Sampling(options.samples, options.temperature))
 
 
 def few_shot(task: Task, options: Endpoint) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from distrust.errors import DistrustError
 
 if TYPE_CHECKING:
-    from distrust.recipe import Classifier, Endpoint, Recipe, Recorded
+    from distrust.recipe import Asked, Endpoint, Recipe
     from distrust.task import Task
 
 ROOM = 500 * 10**6  # bytes that a run may need: a student, its checkpoint, answers
@@ -145,7 +145,7 @@ def _folder(recipe: Recipe, tasks: list[Task]) -> str:
     return f"{folder} can be written, {free / 1e9:.1f} GB free"
 
 
-def _teacher(teacher: Recorded | Classifier | Endpoint, recipe: Recipe, tasks: list[Task]) -> str:
+def _teacher(teacher: Asked, recipe: Recipe, tasks: list[Task]) -> str:
     from distrust.recipe import Endpoint
 
     if not tasks:
@@ -155,7 +155,7 @@ def _teacher(teacher: Recorded | Classifier | Endpoint, recipe: Recipe, tasks: l
         return _server(teacher, recipe, task)
     from distrust.build import build_teacher
     from distrust.evidence import stack
-    from distrust.recipe import Recorded
+    from distrust.recipe import CausalTeacher, Recorded
 
     built = build_teacher(teacher, task, None, recipe)
     if isinstance(teacher, Recorded):
@@ -167,6 +167,8 @@ def _teacher(teacher: Recorded | Classifier | Endpoint, recipe: Recipe, tasks: l
             raise DistrustError(f"none of its answers is a class; map them under its `labels`, or name another column than "
                                 f"{teacher.column!r}.")  # fmt: skip
         return f"{answered} of {len(task.pool)} items have an answer"
+    if isinstance(teacher, CausalTeacher):
+        return "loads; it writes texts"
     known = int(built.space.known_in(task.space).sum())
     if not known:
         raise DistrustError(f"it knows none of the task's classes but {', '.join(built.space.names[:5])}; map its `labels`.")

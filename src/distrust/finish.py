@@ -25,7 +25,7 @@ from distrust.labelled import Labelled
 from distrust.learning_curve import students_of
 from distrust.methods import METHODS, find
 from distrust.open_facts import open_facts
-from distrust.recipe import CausalAssistant, Classifier, Price, Recipe
+from distrust.recipe import CausalTeacher, Classifier, Price, Recipe
 from distrust.report.facts import Facts, LearningCurve, Spending
 from distrust.report.saved import save_facts
 from distrust.report.signals import figures
@@ -65,7 +65,7 @@ def carry_out(run: Run, task: Task, recipe: Recipe) -> tuple[Facts, Student]:
 def prices(recipe: Recipe) -> dict[str, Price]:
     """The price of everybody who is asked, by name; a local classifier has none to pay."""
     free = Price(per_call=0)
-    return {one.name: free if isinstance(one, Classifier | CausalAssistant) else one.price for one in recipe.asked}
+    return {one.name: free if isinstance(one, Classifier | CausalTeacher) else one.price for one in recipe.asked}
 
 
 def gather(

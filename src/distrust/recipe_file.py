@@ -12,7 +12,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from distrust.errors import RecipeError, nearest
-from distrust.recipe import Classifier, Endpoint, NgramStudent, Recipe, Recorded, Strict, TransformerStudent
+from distrust.recipe import (
+    CausalAssistant,
+    CausalStudent,
+    CausalTeacher,
+    Classifier,
+    Endpoint,
+    NgramStudent,
+    Recipe,
+    Recorded,
+    Strict,
+    TransformerStudent,
+)
 
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -123,14 +134,14 @@ def sentence(error: ValidationError, model: type[Strict] = Recipe, under: str = 
 
 
 def _kinds(where: list[str]) -> dict[str, type[Strict]]:
-    return TEACHERS if where[0] == "teachers" else STUDENTS
+    return ROOMS[where[0]]
 
 
 def _legal_keys(root: type[Strict], where: tuple[int | str, ...]) -> list[str]:
     model: Any = root
     for part in where:
         if part in KINDS:
-            model = KINDS[str(part)]
+            model = ROOMS[str(where[0])][str(part)]
         elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
             model = model.model_fields[str(part)].annotation
             options = [one for one in getattr(model, "__args__", ()) if isinstance(one, type) and issubclass(one, BaseModel)]
@@ -138,9 +149,15 @@ def _legal_keys(root: type[Strict], where: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-TEACHERS: dict[str, type[Strict]] = {"recorded": Recorded, "classifier": Classifier, "endpoint": Endpoint}
-STUDENTS: dict[str, type[Strict]] = {"ngram": NgramStudent, "transformer": TransformerStudent}
-KINDS = TEACHERS | STUDENTS
+TEACHERS: dict[str, type[Strict]] = {
+    "recorded": Recorded,
+    "classifier": Classifier,
+    "endpoint": Endpoint,
+    "causal": CausalTeacher,
+}
+STUDENTS: dict[str, type[Strict]] = {"ngram": NgramStudent, "transformer": TransformerStudent, "causal": CausalStudent}
+ROOMS = {"teachers": TEACHERS, "assistant": TEACHERS | {"causal": CausalAssistant}, "student": STUDENTS}
+KINDS = {kind for room in ROOMS.values() for kind in room}
 PLAIN = {  # pydantic's words where they are those of a programmer
     "string_type": "must be text; put it in quotes",
     "model_type": "must hold keys, each with a value",

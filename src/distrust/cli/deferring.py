@@ -5,7 +5,7 @@ Knows the recipe's teachers. Does not know who asks back or why: `defer.py` does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distrust.data import Items
     from distrust.defer import Deferred
     from distrust.labels import LabelSpace
-    from distrust.recipe import Classifier, Endpoint, Recorded
+    from distrust.recipe import Asked
     from distrust.teachers import Teacher
 
 BELOW = Annotated[
@@ -65,13 +65,14 @@ def deferral(below: float | None, recipe: Path | None, teacher: str | None) -> D
 def ask_back(asked: Deferral, items: Items, space: LabelSpace, chances: Tensor) -> tuple[Deferred, Cost]:
     """Ask the teacher about the items (N,) of which the student's chances (N, C) are unsure."""
     from distrust.defer import defer
+    from distrust.recipe import Endpoint, Recorded
 
     with _teacher(asked) as (teacher, options):
         spending = getattr(teacher, "spending", None)
         before = spending() if spending else None
         deferred = defer(items, space, chances, teacher.name, teacher.ask, asked.below)
         if spending is None or before is None:
-            price = 0.0 if options.kind == "classifier" else options.price.per_call
+            price = options.price.per_call if isinstance(options, Recorded | Endpoint) else 0.0
             answered = int(deferred.answered.sum())
             return deferred, Cost(0, None if price is None else price * answered, "complete")
         after = spending()
@@ -102,7 +103,7 @@ def unquoted(asked: Deferral, items: Items) -> list[int]:
 
 
 @contextmanager
-def _teacher(asked: Deferral) -> Iterator[tuple[Teacher, Recorded | Classifier | Endpoint]]:
+def _teacher(asked: Deferral) -> Iterator[tuple[Teacher, Asked]]:
     """The teacher to ask, beside the ledger of the recipe's run, so that nothing is bought twice or beyond its budget."""
     from distrust.build import build_teacher, ledger, read_task
     from distrust.cli.progress import Progress
@@ -116,7 +117,7 @@ def _teacher(asked: Deferral) -> Iterator[tuple[Teacher, Recorded | Classifier |
         yield build_teacher(options, task, book, recipe, progress.buying), options
 
 
-def _choose(teachers: list[Recorded | Classifier | Endpoint], asked: Deferral) -> Recorded | Classifier | Endpoint:
+def _choose(teachers: Sequence[Asked], asked: Deferral) -> Asked:
     from distrust.errors import RecipeError, nearest
 
     names = [one.name for one in teachers]

@@ -14,9 +14,11 @@ from pydantic import Field, model_validator
 
 from distrust.recipe.asked import (
     OF_CLASSES,
+    Asked,
     AssistantRecipe,
     Budget,
     CausalAssistant,
+    CausalTeacher,
     Classifier,
     Endpoint,
     Parse,
@@ -30,10 +32,12 @@ from distrust.recipe.taught import CausalStudent, NgramStudent, StudentRecipe, T
 
 __all__ = [
     "Answer",
+    "Asked",
     "AssistantRecipe",
     "Budget",
     "CausalAssistant",
     "CausalStudent",
+    "CausalTeacher",
     "Classifier",
     "Compare",
     "Contender",
@@ -187,8 +191,13 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _teachers_fit_the_task(self) -> Recipe:
+        for teacher in self.teachers if self.task == "classification" else ():
+            if isinstance(teacher, CausalTeacher):
+                raise ValueError(
+                    f"the teacher {teacher.name} writes open texts; one is asked for classes by `kind: endpoint`"
+                )
         for teacher in self.asked if self.task == "generation" else ():
-            if isinstance(teacher, CausalAssistant) or (teacher is self.assistant and is_judge(teacher)):
+            if isinstance(teacher, CausalTeacher) or (teacher is self.assistant and is_judge(teacher)):
                 continue
             if isinstance(teacher, Classifier):
                 raise ValueError(
@@ -240,7 +249,7 @@ class Recipe(Strict):
         return self
 
     @property
-    def asked(self) -> list[Recorded | Classifier | Endpoint | CausalAssistant]:
+    def asked(self) -> list[Asked]:
         """Everybody who is asked: the teachers, and the assistant where there is one."""
         return [*self.teachers, *([] if self.assistant is None else [self.assistant])]
 

@@ -149,16 +149,8 @@ class Endpoint(Strict):
         return self
 
 
-# keys of a teacher that mean something only where there are classes
-OF_CLASSES = {
-    "recorded": ("labels", "knows", "rationale"),
-    "endpoint": ("labels", "knows", "parse", "structured", "logprobs"),
-}
-TeacherRecipe = Annotated[Recorded | Classifier | Endpoint, Field(discriminator="kind")]
-
-
-class CausalAssistant(Strict):
-    """A language model in this process, as an assistant."""
+class CausalTeacher(Strict):
+    """A language model in this process: it writes texts; methods such as `okd` read its probabilities of tokens."""
 
     kind: Literal["causal"]
     name: str = Field(min_length=1, description="what the report calls it")
@@ -168,6 +160,14 @@ class CausalAssistant(Strict):
     template: str = Field("{prompt}\n", description="what is read of a prompt, where the tokenizer has no chat template")
     max_prompt_length: int = Field(256, gt=0, description="tokens kept of a question: its last ones")
     max_completion_length: int = Field(64, gt=0, description="longest text, and longest True or False")
+    samples: int = Field(1, gt=0, description="texts that it writes of an item")
+    temperature: float = Field(0.0, ge=0, description="of sampling; 0 is greedy")
+    bf16: bool = Field(False, description="hold its weights in half the memory, less exactly")
+
+
+class CausalAssistant(CausalTeacher):
+    """A language model in this process, as an assistant."""
+
     says: Literal["truth", "answers"] = Field(
         "truth",
         description="`truth`: it is shown each answer and says whether it is true, by its log-probabilities; `answers`: "
@@ -177,9 +177,17 @@ class CausalAssistant(Strict):
     temperature: float = Field(0.7, ge=0, description="of `answers`")
 
 
+# keys of a teacher that mean something only where there are classes
+OF_CLASSES: dict[str, tuple[str, ...]] = {
+    "recorded": ("labels", "knows", "rationale"),
+    "endpoint": ("labels", "knows", "parse", "structured", "logprobs"),
+    "causal": (),
+}
+TeacherRecipe = Annotated[Recorded | Classifier | Endpoint | CausalTeacher, Field(discriminator="kind")]
+Asked = Recorded | Classifier | Endpoint | CausalTeacher
 AssistantRecipe = Annotated[Recorded | Classifier | Endpoint | CausalAssistant, Field(discriminator="kind")]
 
 
-def is_judge(assistant: Recorded | Classifier | Endpoint | CausalAssistant) -> bool:
+def is_judge(assistant: Asked) -> bool:
     """Whether an assistant is shown answers and says True or False, rather than answering the items itself."""
     return isinstance(assistant, Endpoint) and assistant.knows == ["True", "False"]

@@ -35,7 +35,8 @@ class LocalWriter:
     def __init__(self, name: str, model: CausalStudent, sampling: Sampling | None) -> None:
         self.name, self.model, self.sampling = name, model, sampling
         self.space: LabelSpace = TRUTH if sampling is None else OPEN
-        self.fingerprint = fingerprint("writer", model.key, "judges" if sampling is None else asdict(sampling))
+        kind = str(next(model.module.parameters()).dtype)
+        self.fingerprint = fingerprint("writer", model.key, kind, "judges" if sampling is None else asdict(sampling))
 
     def ask(self, items: Items) -> Evidence:
         """Texts of open answers, or log-probabilities of True and False; free of charge."""
