@@ -18,6 +18,7 @@ from distrust.errors import DataError
 from distrust.evidence import Cost, Evidence
 from distrust.modules import device_of, frozen
 from distrust.students.causal import CausalStudent
+from distrust.students.room import make_room
 
 LOW = 0xFFFFFFFF  # 32 bits of an int64, in which products may wrap
 GOLDEN = 0x9E3779B1  # spreads neighbouring numbers apart
@@ -124,6 +125,7 @@ def _write(
     cache, logits = output.past_key_values, output.logits[:, -1].repeat_interleave(copies, 0)  # (n · copies, V)
     if copies > 1:
         cache.batch_repeat_interleave(copies)
+    make_room(cache)
     mask, place = (one.repeat_interleave(copies, 0) for one in (mask, place[:, -1:]))
     live = torch.arange(len(mask), device=mask.device)  # whose texts the rows of the cache are
     tokens = torch.zeros(len(mask), limit, dtype=torch.long, device=mask.device)
