@@ -53,7 +53,10 @@ def tables(folder: Path) -> None:
                 table.writerow([f"about {topic} {rng.random():.4f} {name}", topic if row < gold else ""])
 
 
-@pytest.mark.parametrize("page", ["README.md", "concepts.md", "evidence.md", "python.md", "signals.md", "trust.md", "workshop.md"])
+SESSIONS = ["README.md", "concepts.md", "evidence.md", "python.md", "signals.md", "trust.md", "workshop.md"]
+
+
+@pytest.mark.parametrize("page", SESSIONS)
 def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert blocks(page, "python")

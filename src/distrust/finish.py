@@ -126,6 +126,7 @@ def gather(
         history=[row for fit in run.fits.values() for row in fit.history],
         spending=spending(run, [*(heard if run.metered else evidence), *run.assisted()], prices),
         signals=figures(run.signals),
+        choice=run.choice,
         buying=None if test is None else buying(run, students, test, prices),
         warnings=[*run.warnings, *_outside(evidence)],
         notes=run.notes,

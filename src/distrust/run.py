@@ -113,11 +113,34 @@ class Run:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.signals: dict[str, Quality] = {}  # what gold says of the signals that the method read: for the report
+        self.choice: list[Mapping[str, Any]] = []  # what the method tried before it decided: for the report
         self.bought: list[Bought] = []  # what there was to learn after each stage of buying: for the report
         self.metered = False  # whether the method decides what teachers are asked: then a report asks them nothing more
         self.alternatives: dict[str, Callable[[], Labelled]] = {}  # what the student might have been told: for the report
         self._validation = self._held_out(validation)
         self._lock = lock(folder) if rank() == 0 else None
+
+    def beside(self, folder: Path, *, pool: Items, teachers: Sequence[Teacher], gold: Gold, options: Train) -> Run:
+        """A smaller run in a folder of its own, for a method that tries before it decides; the caller closes it.
+
+        Its gold is some of this run's; students, seed, validation and the stages' folder are this run's.
+        """
+        held = self._validation
+        return Run(
+            folder,
+            space=self._space,
+            pool=pool,
+            teachers=teachers,
+            new_student=self.new_student,
+            gold=gold,
+            gold_items=self.gold_items.select(self.gold_items.rows(gold.ids)),
+            options=options,
+            seed=self.seed,
+            validation=None if held is None else (held.items, held.labels),
+            progress=self.progress,
+            answers=self.answers,
+            stages=self.stages.folder,
+        )
 
     @property
     def space(self) -> LabelSpace:

@@ -61,6 +61,12 @@ def plan(recipe: RECIPE, set_: SET = None) -> None:
     from distrust.cli.tables import plan_table
     from distrust.plan import plan as expected
 
+    if loaded.method.name == "auto":
+        from distrust.cli.tables import table
+        from distrust.methods.auto_plan import tries
+
+        table("What auto would try", ("method", ""), tries(loaded), header=False)
+        print()
     plan_table(expected(loaded))
 
 

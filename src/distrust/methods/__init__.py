@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from distrust.errors import RecipeError, nearest
 from distrust.methods.aekd import Aekd, aekd
+from distrust.methods.auto import Auto, auto
 from distrust.methods.averaged import Averaged, averaged
 from distrust.methods.best_teacher import BestTeacher, best_teacher
 from distrust.methods.ca_mkd import CaMkd, ca_mkd
@@ -76,6 +77,7 @@ METHODS = {
     "ta-in-the-loop": Method(
         ta_in_the_loop, TaInTheLoop, "a small budget of teachers' answers, spent where student and assistant are least sure"
     ),
+    "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }
 

@@ -87,5 +87,6 @@ class Facts:
     what_if: Mapping[str, Tensor] = field(default_factory=dict)  # "as it was" and others: (N_test, C), of distrust.whatif
     curve: LearningCurve | None = None  # where the recipe asks what the student is worth in human labels
     signals: Mapping[str, Any] = field(default_factory=dict)  # what gold says of signals: `report.signals.figures`
+    choice: Sequence[Mapping[str, Any]] = ()  # methods that were tried before one was chosen: `methods.auto.Tried.row`
     buying: Buying | None = None  # where the method bought in stages
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, threads, device, seed, seconds

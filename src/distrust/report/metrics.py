@@ -61,6 +61,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "verdicts": verdicts(facts, {name: one["accuracy"] for name, one in scores.items()}, gold, test),
         "worth": worth(facts),
         "signals": facts.signals,
+        "choice": facts.choice,
         "buying": buying(facts),
         "spending": _spending(facts),
         "training": {fit: {"rows": len(rows), "last": rows[-1]} for fit, rows in training(facts).items()},

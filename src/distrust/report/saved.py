@@ -53,7 +53,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
     if facts.gold is not None:
         known["gold"] = {"ids": facts.gold.ids, "reserve": dict(facts.gold.reserve), "seed": facts.gold.seed}
         tensors["gold_labels"] = facts.gold.labels
-    known["signals"] = dict(facts.signals)
+    known["signals"], known["choice"] = dict(facts.signals), list(facts.choice)
     known["texts"] = None if facts.texts is None else asdict(facts.texts)
     if facts.curve is not None:
         known["curve"], tensors["curve"] = list(facts.curve.labels), facts.curve.right
@@ -94,6 +94,7 @@ def load_facts(folder: Path) -> Facts:
         what_if={name: tensors[f"what_if.{name}"] for name in known.get("what_if", ())},
         buying=Buying(**known["buying"], right=tensors["buying"]) if known.get("buying") else None,
         signals=known.get("signals", {}),
+        choice=known.get("choice", ()),
         texts=None if known.get("texts") is None else Texts(**known["texts"]),
         curve=LearningCurve(known["curve"], tensors["curve"]) if known.get("curve") else None,
         spending=[Spending(**one) for one in known["spending"]],

@@ -1,0 +1,132 @@
+"""A trial: one candidate carried out small on part of the gold, and judged on the rest, fold by fold, as durable stages.
+
+Knows how to make a small run beside a run, which asks nobody. Knows nothing of which candidate wins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distrust.data import Items
+from distrust.errors import DistrustError
+from distrust.evidence import Evidence
+from distrust.files import fingerprint, read_json, write_json
+from distrust.gold import Fold, Gold
+from distrust.methods.auto_suited import Candidate
+from distrust.methods.believed import Heard
+from distrust.processes import mix, rank
+from distrust.recipe import Train
+from distrust.run import Run
+from distrust.teachers import Teacher
+
+LEAST_STEPS = 300  # of a trial's students, as `gold-only` has at least by default
+
+
+class Remembered:
+    """A teacher that only says again what it has said of some items. Passes with dropout are those of all items."""
+
+    keeps_answers = True
+
+    def __init__(self, run: Run, teacher: Teacher, said: Evidence, items: Items) -> None:
+        self.name, self.space, self.fingerprint = teacher.name, teacher.space, teacher.fingerprint
+        self._run, self._teacher, self._said, self._items = run, teacher, said, items
+        if hasattr(teacher, "passes"):
+            self.passes = self._passes
+
+    @property
+    def heads(self) -> Mapping[str, nn.Module]:
+        """Those of the teacher, frozen copies; none where it has none."""
+        heads: Mapping[str, nn.Module] = getattr(self._teacher, "heads", {})
+        return heads
+
+    def ask(self, items: Items) -> Evidence:
+        """What it said of these items, all of which it was asked about."""
+        return self._said.on(items.ids)
+
+    def _passes(self, items: Items, passes: int, seed: int) -> Evidence:
+        return self._run.passes(self._teacher, self._items, passes).on(items.ids)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a run share."""
+
+    run: Run
+    heard: Heard  # all teachers, on the pool and on gold outside it
+    pool: Items  # the items to learn from, none of them gold
+    folds: list[Fold]
+    options: Train
+
+
+def bench(run: Run, heard: Heard, folds: list[Fold], items: int, epochs: float) -> Bench:
+    """Draw what trials learn from.
+
+    Args:
+        items: of the pool at most, gold aside.
+        epochs: share of the recipe's; more where that would be fewer than `LEAST_STEPS` steps and the recipe trains longer,
+            since a student that is cut short says nothing of its method, and `gold-only` is never cut short.
+    """
+    vouched = set(run.gold.ids)
+    rows = [row for row, item in enumerate(run.pool.ids) if item not in vouched]
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(mix(run.seed, 11)))[:items]
+    some = run.pool.select([rows[place] for place in sorted(drawn.tolist())])
+    whole, batch = run.options.num_train_epochs, run.options.per_device_train_batch_size
+    least = min(LEAST_STEPS, whole * math.ceil(len(run.pool) / batch)) / math.ceil(max(1, len(some)) / batch)
+    fewer = run.options.model_copy(update={"num_train_epochs": math.ceil(max(epochs * whole, least))})
+    return Bench(run, heard, some, folds, fewer)
+
+
+def tried(here: Bench, candidate: Candidate) -> tuple[Tensor | None, str]:
+    """Which held-out gold items the candidate's students are right about (n,), fold after fold; or None and why not."""
+    from distrust.methods import find
+
+    _, options = find(candidate.name, dict(candidate.options))
+    right = []
+    for turn, fold in enumerate(here.folds):
+        parts = [here.pool.key, *((part.ids, part.labels.tolist()) for part in (fold.fit, fold.held))]
+        asked = [teacher.fingerprint for teacher in here.run.teachers]
+        start = here.run.new_student(here.run.seed).key
+        loop = here.options.model_dump()
+        key = fingerprint("trial", candidate.name, options.model_dump(), parts, asked, start, loop, here.run.seed)
+
+        def build(folder: Path, fold: Fold = fold) -> None:
+            found = _carried_out(here, candidate, fold, folder)
+            if rank() == 0:
+                write_json(folder / "trial.json", found)
+
+        name = f"trial-{candidate.name}-{turn + 1}"
+        found = read_json(here.run.stages.done(name, key, build, everywhere=True) / "trial.json")
+        if "refused" in found:
+            return None, found["refused"]
+        right.append(torch.tensor(found["right"], dtype=torch.bool))
+    return torch.cat(right), ""
+
+
+def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) -> dict[str, Any]:
+    """The candidate's method on a small run beside this one, judged on the fold's held items."""
+    from distrust.methods import find
+
+    method, options = find(candidate.name, dict(candidate.options))
+    run, everything = here.run, here.heard
+    teachers = [
+        Remembered(run, teacher, said, everything.items)
+        for teacher, said in zip(run.teachers, everything.evidence, strict=True)
+    ]
+    gold = Gold(fold.fit.ids, fold.fit.labels, run.space, seed=run.gold.seed)
+    small = run.beside(folder / "run", pool=here.pool, teachers=teachers, gold=gold, options=here.options)
+    try:
+        student = method.run(small, options)
+        held = run.gold_items.select(run.gold_items.rows(fold.held.ids))
+        said = small.ask(student, held).distribution().argmax(-1)
+    except DistrustError as error:
+        return {"refused": str(error)}
+    finally:
+        small.close()
+    return {"right": (said == fold.held.labels).tolist()}
