@@ -20,7 +20,7 @@ from distrust.sharding import bare, put, whole
 from distrust.store import load_tensors, load_with_metadata, save_tensors
 
 if TYPE_CHECKING:
-    from distrust.train import Side
+    from distrust.sides import Side
 
 FILE = "checkpoint.safetensors"
 
@@ -72,7 +72,7 @@ class State:
 def save(folder: Path, sides: Sequence[Side], state: State) -> None:
     """Write weights, optimisers and position as one file, whole or not at all. All processes come, and rank 0 writes."""
     tensors = {f"model.{name}": value for name, value in _weights(sides).items()}
-    for side in sides:
+    for side in _learners(sides):
         tensors |= {f"optimiser.{side.name}.{name}": value for name, value in side.optimiser.tensors().items()}
     tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
     tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
@@ -92,7 +92,7 @@ def resume(folder: Path, sides: Sequence[Side]) -> State:
         room, _, rest = name.partition(".")
         parts[room][rest] = value
     _put(sides, parts["model"])
-    for side in sides:
+    for side in _learners(sides):
         side.optimiser.load(_under(f"{side.name}.", parts["optimiser"]))
     return State(**json.loads(metadata["state"]), sums=parts["sum"], best_weights=parts["best"] or None)
 
@@ -108,20 +108,27 @@ def load_weights(path: Path, module: nn.Module) -> None:
     module.load_state_dict(load_tensors(path))
 
 
-def _modules(sides: Sequence[Side]) -> Iterator[tuple[str, nn.Module]]:
-    """Everything that is trained, by the beginning of its tensors' names."""
+def _modules(sides: Sequence[Side]) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
+    """Everything that may change, with the beginning of its tensors' names: of a steady side only what is trained."""
     for side in sides:
-        yield f"{side.name}.student.", bare(side.student.module)
-        yield f"{side.name}.objective.", side.objective.modules
+        own = bare(side.student.module)
+        trained = {name for name, value in own.named_parameters() if value.requires_grad}
+        tensors = own.state_dict()
+        yield f"{side.name}.student.", own, {n: tensors[n] for n in tensors if n in trained or not side.steady}
+        yield f"{side.name}.objective.", side.objective.modules, side.objective.modules.state_dict()
+
+
+def _learners(sides: Sequence[Side]) -> list[Side]:
+    return [side for side in sides if side.every]
 
 
 def _weights(sides: Sequence[Side]) -> dict[str, Tensor]:
-    return {start + name: value for start, module in _modules(sides) for name, value in module.state_dict().items()}
+    return {start + name: value for start, _, tensors in _modules(sides) for name, value in tensors.items()}
 
 
 def _put(sides: Sequence[Side], weights: dict[str, Tensor]) -> None:
-    for start, module in _modules(sides):
-        put(module, _under(start, weights))
+    for start, module, tensors in _modules(sides):
+        put(module, {name: weights[start + name] for name in tensors})
 
 
 def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from distrust.modules import best_device
 from distrust.recipe import Train
 
 if TYPE_CHECKING:
-    from distrust.train import Side
+    from distrust.sides import Side
 
 
 def count() -> int:
@@ -72,7 +72,10 @@ class Processes:
             if self.count == 1:
                 raise RunError("FSDP shards a student over several processes; launch more than one, or without --use_fsdp.")
             for side in sides:
-                sharding.check(side.student.module)
+                if side.steady and side.every:
+                    raise RunError("A teacher that learns is trained beside a whole student; launch without --use_fsdp.")
+                if not side.steady:
+                    sharding.check(side.student.module)
         elif self.count > 1 or options.bf16:
             from accelerate import Accelerator
 
@@ -84,14 +87,17 @@ class Processes:
         self.device = best_device() if state is None else state.device
         self.talk = distributed.new_group(backend="gloo") if self.count > 1 else None
         self.own = [side.student.module for side in self.sides]
-        for side, module in zip(self.sides, [self._prepared(own) for own in self.own], strict=True):
+        for side in self.sides:
+            side.student.module = self._prepared(side)
             side.objective.modules.to(self.device)
             side.objective.frozen.to(self.device)
-            side.student.module = module
         return self
 
-    def _prepared(self, module: nn.Module) -> nn.Module:
-        """What trains in place of a student's own module."""
+    def _prepared(self, side: Side) -> nn.Module:
+        """What trains in place of a side's own module."""
+        module = side.student.module
+        if not side.every:
+            return module.to(self.device)
         if self.sharded:
             parts = sharding.shard(module, self.device)
             if self.bf16:  # as accelerate does it
@@ -108,7 +114,7 @@ class Processes:
             trained, side.student.module = side.student.module, own
             if self.accelerator is not None:
                 self.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
-            elif self.sharded and kind is None:
+            elif self.sharded and side.every and kind is None:
                 own.load_state_dict({name: sharding.whole(value).cpu() for name, value in trained.state_dict().items()})
                 own.to(self.device)
             if self.count > 1 and kind is None:

@@ -5,7 +5,9 @@ Knows what is told of a row and how much it counts. Knows nothing of losses, ste
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from distrust.mapped import Column
 from distrust.objective import Batch
 from distrust.students import Encoded, Student
 from distrust.students.causal import writer
-from distrust.students.completions import IGNORED
+from distrust.students.completions import IGNORED, Prompts, Ragged
 
 
 class Rows:
@@ -78,6 +80,21 @@ class Completions:
         labels = inputs[0]["labels"]
         weight = self.weight[rows].unsqueeze(-1) * (labels != IGNORED)
         return inputs, {"labels": labels, "weight": weight, "row": self.whose[rows]}
+
+    def asked(self, rows: Tensor, side: int = 0) -> dict[str, Tensor]:
+        """The prompts of rows (n,) as a side reads them: inputs (n, P), padded on the left."""
+        read = self.encoded[side]
+        return Prompts(read.prompts, read.fill, ()).batch(self.whose[rows])
+
+    def select(self, rows: Tensor, written: Sequence[Sequence[int]] | None = None) -> Completions:
+        """Some rows (n,) as a training set; `written`: token ids of another completion for each, by the sides' tokenizer."""
+        some = copy.copy(self)
+        some.whose, some.weight = self.whose[rows], self.weight[rows]
+        new = None if written is None else Ragged.of(written)
+        some.encoded = [
+            replace(one, whose=one.whose[rows], completions=new or one.completions.select(rows)) for one in self.encoded
+        ]
+        return some
 
     def count(self, rows: Tensor) -> Tensor:
         """What rows (n,) count together: the weight of all their tokens."""

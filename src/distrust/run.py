@@ -34,6 +34,7 @@ from distrust.objective import Objective
 from distrust.processes import count, mix, rank, wait
 from distrust.readings import Readings
 from distrust.recipe import Train
+from distrust.sides import Joint, Side
 from distrust.stages import Stages, lock
 from distrust.store import load_evidence, save_evidence, save_tensors
 from distrust.students import Student, answer
@@ -219,6 +220,7 @@ class Run:
         epochs: int | None = None,
         seed: int | None = None,
         begin: Student | None = None,
+        joint: Joint | None = None,
     ) -> Student:
         """A new student, trained on a training set to the last epoch (or to the best validated one).
 
@@ -229,9 +231,11 @@ class Run:
             epochs: default the recipe's.
             seed: of initial weights and of batches; default the run's. Several scouts need several.
             begin: a student of this run whose weights it goes on from; default: it starts afresh.
+            joint: what it minimises together with others, token by token, in place of an objective.
         """
         assert objective is None or options is not None, "an objective is known to the stage's key by its options"
-        return self._fit({name: objective or default_objective(labelled)}, labelled, options, epochs, seed, begin)[0]
+        given = Objective({}) if joint else objective or default_objective(labelled)
+        return self._fit({name: given}, labelled, options, epochs, seed, begin, joint)[0]
 
     def fit_together(
         self, objectives: Mapping[str, Objective], labelled: Labelled, options: BaseModel, epochs: int | None = None
@@ -240,7 +244,7 @@ class Run:
 
         Each finds the others' logits in its batch, detached, as `NAME.logits`. The first is judged by validation.
         """
-        return self._fit(objectives, labelled, options, epochs, None, None)
+        return self._fit(objectives, labelled, options, epochs, None, None, None)
 
     def _fit(
         self,
@@ -250,6 +254,7 @@ class Run:
         epochs: int | None,
         seed: int | None,
         begin: Student | None,
+        joint: Joint | None,
     ) -> list[Student]:
         first = next(iter(objectives))
         start = self.seed if seed is None else seed
@@ -270,17 +275,19 @@ class Run:
         ]
         tapped = [dict(objective.taps) for objective in objectives.values() if objective.taps]
         loop_key = loop.model_dump(exclude=INERT)
-        key = fingerprint("fit", *who, labelled.key, loop_key, said, start, judged, count(), *parts, *tapped)
+        others = [] if joint is None else [joint.key]
+        key = fingerprint("fit", *who, labelled.key, loop_key, said, start, judged, count(), *parts, *tapped, *others)
 
         def build(folder: Path) -> None:
             task = train.Fit(
                 *(first, labelled, loop, start, folder, self._loss, self.progress),
                 encode=self._readings.of,
                 warn=self.warn,
+                joint=joint,
             )
             pairs = zip(students, objectives.items(), strict=True)
-            sides = [train.Side(student, objective, loop, name) for student, (name, objective) in pairs]
-            history = train.fit(sides, task)
+            sides = [Side(student, objective, loop, name) for student, (name, objective) in pairs]
+            history = train.fit([*sides, *(joint.beside if joint else ())], task)
             if rank() == 0:
                 for side in sides:
                     save_tensors(folder / _weights(side.name, first), side.student.module.state_dict())

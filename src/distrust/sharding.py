@@ -67,9 +67,12 @@ def bare(module: nn.Module) -> nn.Module:
 
 
 def put(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load weights, whole or in shards, into a module; every process must come here with the same names in one order."""
+    """Load weights, whole or in shards, into a module; every process must come here with the same names in one order.
+
+    What is not among them stays as it is.
+    """
     own = module.state_dict()
-    module.load_state_dict({name: like(own[name], value) if name in own else value for name, value in weights.items()})
+    module.load_state_dict({name: like(own[name], value) for name, value in weights.items()}, strict=False)
 
 
 def like(own: Tensor, value: Tensor) -> Tensor:

@@ -8,57 +8,32 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distrust import checkpoint, taps
 from distrust.data import Items
 from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.labelled import Labelled
-from distrust.objective import Objective
-from distrust.optim import Optimiser
+from distrust.objective import Batch
 from distrust.processes import Processes, mix, seed, wait
 from distrust.recipe import Train
 from distrust.rows import Completions, Rows
 from distrust.sharding import bare
+from distrust.sides import Joint, Parts, Side
 from distrust.students import Encoded, Student
+from distrust.students.causal import writer
+
+__all__ = ["Fit", "Joint", "Progress", "Side", "fit", "read_history"]
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
-
-
-@dataclass(eq=False)
-class Side:
-    """Who learns in a step: a student, what it minimises, and how often it moves.
-
-    Where several sides learn in one loop (mutual learning, OKD), each finds the others' logits in its batch, detached, as
-    `NAME.logits`; all look at the same step before any of them moves, so their order changes nothing.
-    """
-
-    student: Student
-    objective: Objective
-    options: Train
-    name: str = "student"
-    every: int = 1  # moves on every n-th step, and costs a forward alone on the others
-    optimiser: Optimiser = field(init=False)
-    salt: int = field(init=False)  # tells its random numbers from another side's
-    tapped: Mapping[str, Tensor] = field(init=False)  # what its terms read of the student, as of the latest forward
-
-    def __post_init__(self) -> None:
-        self.salt = zlib.crc32(self.name.encode())
-
-    def begin(self) -> None:
-        """Make the optimiser: of the parameters as they lie now, on their device and in shards if they are."""
-        rate = self.options.learning_rate or self.student.default_learning_rate
-        modules = nn.ModuleList([self.student.module, self.objective.modules])
-        self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
 
 
 @dataclass(frozen=True)
@@ -74,6 +49,7 @@ class Fit:
     progress: Progress | None = None
     encode: Callable[[Student, Items], Encoded] | None = None  # default: the student's own `encode`
     warn: Callable[[str], None] = lambda _: None  # told what a person should know of the items as they were read
+    joint: Joint | None = None  # what the sides minimise together, in place of their objectives
 
 
 def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
@@ -100,61 +76,73 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
         rows = Completions([side.student for side in sides], told)
         for note in rows.notes:
             task.warn(note)
+    loop = _Loop(sides, rows, task, Processes(sides, task.options))
     with ExitStack() as around:
         around.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
-        processes = around.enter_context(Processes(sides, task.options))
+        around.enter_context(loop.processes)
         for side in sides:
             side.begin()
             side.tapped = around.enter_context(taps.tapped(bare(side.student.module), side.objective.taps))
         state = checkpoint.resume(task.folder, sides)
         while state.epoch < task.options.num_train_epochs and not state.stopped:
-            _epoch(sides, rows, task, state, processes)
+            _epoch(loop, state)
         checkpoint.keep_best(sides, state)
         wait()
     return state.history
 
 
-def _epoch(
-    sides: Sequence[Side], rows: Rows | Completions, task: Fit, state: checkpoint.State, processes: Processes
-) -> None:
+@dataclass(frozen=True)
+class _Loop:
+    """What stays the same from step to step."""
+
+    sides: Sequence[Side]
+    rows: Rows | Completions
+    task: Fit
+    processes: Processes
+
+
+def _epoch(loop: _Loop, state: checkpoint.State) -> None:
     """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
-    options = task.options
-    steps = _steps(len(rows), options, processes.count)
+    task, options, processes, items = loop.task, loop.task.options, loop.processes, len(loop.rows)
+    steps = _steps(items, options, processes.count)
     total = steps * options.num_train_epochs
-    for side in sides:
-        side.student.module.train()
-    for index, chosen in enumerate(_order(len(rows), task.seed, state.epoch, options, processes.count)):
+    for side in loop.sides:
+        side.student.module.train(not side.steady)
+    for index, chosen in enumerate(_order(items, task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
-        step = state.epoch * steps + index
-        state.add(_step(sides, rows, chosen, step, total, task.seed, processes))
+        state.add(_step(loop, chosen, state.epoch * steps + index, total))
         if state.step < steps:
-            _save(sides, task, state, processes)
-    figures = _close(sides, task, state, processes)
-    _save(sides, task, state, processes)
+            _save(loop, state)
+    figures = _close(loop, state)
+    _save(loop, state)
     if task.progress and processes.rank == 0:
         done = total if state.stopped else state.epoch * steps
         task.progress(task.name, done, total, figures)
 
 
-def _save(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: Processes) -> None:
+def _save(loop: _Loop, state: checkpoint.State) -> None:
     """A checkpoint, when the last one is old enough."""
-    if processes.agreed(time.monotonic() - state.saved) > task.options.save_seconds:
-        checkpoint.save(task.folder, sides, state)
+    if loop.processes.agreed(time.monotonic() - state.saved) > loop.task.options.save_seconds:
+        checkpoint.save(loop.task.folder, loop.sides, state)
         state.saved = time.monotonic()
 
 
-def _step(
-    sides: Sequence[Side], rows: Rows | Completions, chosen: Tensor, step: int, total: int, start: int, processes: Processes
-) -> dict[str, Tensor]:
+def _step(loop: _Loop, chosen: Tensor, step: int, total: int) -> dict[str, Tensor]:
     """One move on rows (n,): split into micro-batches, each divided by the whole step's count."""
-    moving = [side for side in sides if step % side.every == 0]
+    processes, joint = loop.processes, loop.task.joint
+    if joint is not None and joint.rewrite is not None:
+        assert isinstance(loop.rows, Completions), "only completions are written anew"
+        rows = joint.rewrite(loop.sides, loop.rows, chosen, step)
+        loop, chosen = replace(loop, rows=rows), torch.arange(len(rows))
+    moving = [side for side in loop.sides if side.moves(step)]
     parts: dict[str, Tensor] = {}
     batches = processes.share(chosen)
-    count = processes.total(rows.count(chosen)) if len(batches) > 1 or processes.count > 1 else None
+    several = len(batches) > 1 or processes.count > 1 or joint is not None
+    count = processes.total(loop.rows.count(chosen)) if several else None
     for number, micro in enumerate(batches):
-        drawn = (start, step, processes.rank, number)
-        for name, value in _look(sides, moving, rows, micro, count, step / total, drawn, processes).items():
+        drawn = (loop.task.seed, step, processes.rank, number)
+        for name, value in _look(loop, moving, micro, count, step / total, drawn).items():
             parts[name] = parts[name] + value if name in parts else value
     for side in moving:
         side.optimiser.step(_rate(step, total, side.options))
@@ -162,39 +150,53 @@ def _step(
 
 
 def _look(
-    sides: Sequence[Side],
-    moving: Sequence[Side],
-    rows: Rows | Completions,
-    micro: Tensor,
-    count: Tensor | None,
-    progress: float,
-    drawn: tuple[int, ...],
-    processes: Processes,
+    loop: _Loop, moving: Sequence[Side], micro: Tensor, count: Tensor | None, progress: float, drawn: tuple[int, ...]
 ) -> dict[str, Tensor]:
-    """Every side's logits on a micro-batch (n,), and the gradients of those that move; returns the parts of their losses."""
-    inputs, batch = rows.take(micro if len(micro) else torch.zeros(1, dtype=torch.long))
+    """Every side's answers to a micro-batch (n,), and gradients of those that move; returns the parts of their losses."""
+    sides, processes, joint = loop.sides, loop.processes, loop.task.joint
+    inputs, batch = loop.rows.take(micro if len(micro) else torch.zeros(1, dtype=torch.long))
     if not len(micro):  # a process with no row of its own computes all the same: few models can read an empty batch
-        batch["weight"] = torch.zeros(1)
+        batch["weight"] = torch.zeros_like(batch["weight"]) if joint else torch.zeros(1)
     batch["progress"] = torch.tensor(progress)
     batch = processes.place(batch)
     if count is not None:
         batch["count"] = count
-    parts: dict[str, Tensor] = {}
     with processes.precision():
-        logits = {}
+        said: dict[str, Any] = {}
         for side, own in zip(sides, inputs, strict=True):
             seed(*drawn, side.salt)  # dropout depends on the step and the side, on nothing before
             with nullcontext() if side in moving else torch.no_grad():
-                logits[side.name] = side.student.logits(processes.place(own))
-        if len(sides) > 1:
-            batch |= {f"{name}.logits": value.detach() for name, value in logits.items()}
-        losses = [side.objective(logits[side.name], batch | _features(side)) for side in moving]
-    for side, (loss, terms) in zip(moving, losses, strict=True):
+                placed = processes.place(own)
+                said[side.name] = writer(side.student).hidden(placed) if joint else side.student.logits(placed)
+        if joint is None:
+            losses, parts = _apart(sides, moving, said, batch)
+        else:
+            losses, parts = _together(sides, joint.losses(said, batch))
+    for loss in losses:
         processes.backward(loss)
-        prefix = _prefix(sides, side)
-        for name, value in terms.items():
-            parts[prefix + name] = value
     return parts
+
+
+Losses = tuple[list[Tensor], dict[str, Tensor]]  # what to minimise, each (), and the parts it is made of, detached
+
+
+def _apart(sides: Sequence[Side], moving: Sequence[Side], said: Mapping[str, Tensor], batch: Batch) -> Losses:
+    """Each side's own objective, of its logits; it sees the others' detached."""
+    if len(sides) > 1:
+        batch = batch | {f"{name}.logits": value.detach() for name, value in said.items()}
+    losses: list[Tensor] = []
+    parts: dict[str, Tensor] = {}
+    for side in moving:
+        loss, own = side.objective(said[side.name], batch | _features(side))
+        losses.append(loss)
+        parts |= {_prefix(sides, side) + name: value for name, value in own.items()}
+    return losses, parts
+
+
+def _together(sides: Sequence[Side], found: Mapping[str, Parts]) -> Losses:
+    """One sum of what all sides minimise: gradients that were formed together are sent back together."""
+    parts = {_prefix(sides, side) + name: value for side in sides for name, value in found.get(side.name, {}).items()}
+    return [torch.stack(list(parts.values())).sum()], {name: value.detach() for name, value in parts.items()}
 
 
 def _features(side: Side) -> dict[str, Tensor]:
@@ -210,15 +212,19 @@ def _prefix(sides: Sequence[Side], side: Side) -> str:
     return "" if side is sides[0] else f"{side.name}."
 
 
-def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes: Processes) -> dict[str, float]:
+def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
+    sides, task, joint = loop.sides, loop.task, loop.task.joint
     means = state.means()
     figures: dict[str, float] = {}
-    for side in sides:  # the loss is linear in its terms: no step has to add them up for the record
+    for side in sides if joint is None else ():  # the loss is linear in its terms: no step has to add them up for the record
         start = _prefix(sides, side)
         own = {name: means[start + name] for name in side.objective.terms if start + name in means}
         figures |= {start + "loss": sum(side.objective.terms[name].weight * mean for name, mean in own.items())}
         figures |= {start + name: mean for name, mean in own.items()}
+    if joint is not None:
+        figures |= {"loss": sum(value for name, value in means.items() if "." not in name), **means}
+        figures |= {} if joint.measure is None else joint.measure(sides)
     wild = next((value for value in figures.values() if not math.isfinite(value)), None)
     if wild is not None:
         raise RunError(
@@ -226,7 +232,7 @@ def _close(sides: Sequence[Side], task: Fit, state: checkpoint.State, processes:
             "or look for extreme values in the inputs."
         )
     if task.validate is not None:
-        figures["validation"] = processes.agreed(task.validate(sides[0].student))
+        figures["validation"] = loop.processes.agreed(task.validate(sides[0].student))
         state.judge(figures["validation"], sides, task.options.early_stopping_patience)
     state.end_epoch({"fit": task.name, "epoch": state.epoch + 1, **figures})
     return figures

@@ -8,7 +8,7 @@ import torch
 from distrust.data import Items
 from distrust.errors import DataError
 from distrust.students.causal import CausalStudent
-from distrust.students.sampling import _Choice, _choose, _exponential, _keys, generate
+from distrust.students.sampling import _Choice, _choose, _exponential, generate, text_keys
 from tests.writers import KINDS, flips, writer
 
 ITEMS = flips(30)[0]
@@ -108,7 +108,7 @@ def test_numbers_out_of_range_are_sentences(how: dict[str, float], said: str) ->
 
 
 def test_noise_is_exponential_and_rows_are_strangers() -> None:
-    keys = _keys([f"item {row}" for row in range(200)], 2, 0)
+    keys = text_keys([f"item {row}" for row in range(200)], 2, 0)
     drawn = _exponential(keys, 3, 500).double()
     assert bool((drawn > 0).all()) and bool(drawn.isfinite().all())
     assert float(drawn.mean()) == pytest.approx(1, abs=0.01) and float(drawn.var()) == pytest.approx(1, abs=0.03)
@@ -127,7 +127,7 @@ def test_tokens_are_drawn_as_often_as_they_should(temperature: float, top_p: flo
     if top_p < 1:  # by hand: .495, .300 reach .7 at the second
         wanted = torch.where(wanted >= wanted.sort(descending=True).values[1], wanted, 0.0)
         wanted = wanted / wanted.sum()
-    keys = _keys([str(row) for row in range(5000)], 1, 1)
+    keys = text_keys([str(row) for row in range(5000)], 1, 1)
     drawn = [
         _choose(logits.expand(5000, 6), keys, step, _Choice(temperature, top_p, torch.tensor([0]))) for step in range(8)
     ]

@@ -25,10 +25,12 @@ from distrust.methods.distill import Distill, distill
 from distrust.methods.ebkd import Ebkd, ebkd
 from distrust.methods.elr import Elr, elr
 from distrust.methods.fitnet_mkd import FitnetMkd, fitnet_mkd
+from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.gold_only import GoldOnly, gold_only
 from distrust.methods.mckd import Mckd, mckd
 from distrust.methods.mmkd import Mmkd, mmkd
 from distrust.methods.muka import Muka, muka
+from distrust.methods.okd import Okd, okd
 from distrust.methods.padded_average import PaddedAverage, padded_average
 from distrust.methods.peer_advised import PeerAdvised, peer_advised
 from distrust.methods.selective import Selective, selective
@@ -77,6 +79,9 @@ METHODS = {
     "ta-in-the-loop": Method(
         ta_in_the_loop, TaInTheLoop, "a small budget of teachers' answers, spent where student and assistant are least sure"
     ),
+    "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
+    "okd": Method(okd, Okd, "a language model that moves towards its student while the student learns from it"),
+    "gkd": Method(gkd, Gkd, "follow a language model's probabilities of tokens, on given texts and on the student's own"),
     "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }

@@ -19,11 +19,14 @@ from distrust.data import Items
 from distrust.errors import DataError, RecipeError, RunError
 from distrust.files import fingerprint, write_json
 from distrust.labels import LabelSpace
+from distrust.losses.chunks import Projected
 from distrust.modules import frozen, weights_key
 from distrust.pretrained import accepted_inputs, load_causal, load_tokenizer, pair, quiet, token_limit
 from distrust.secrets import expand
+from distrust.sharding import bare
 from distrust.students import Student
 from distrust.students.completions import Exchanges, Prompts, Reader
+from distrust.students.heads import headless
 from distrust.students.saving import ABOUT, publishing, read_about
 from distrust.students.scratch import check_config, make_config, make_model
 from distrust.students.vocabulary import train_writer
@@ -69,6 +72,15 @@ class CausalStudent:
         known = {name: value for name, value in inputs.items() if name in self.accepted}
         logits: Tensor = self.module(**known, **keep, use_cache=False).logits
         return logits[:, logits.shape[1] - asked :]
+
+    def hidden(self, inputs: dict[str, Tensor]) -> Projected:
+        """What the logits of a batch's labels are made from: hidden states (n, T, d) and the head, which is not run.
+
+        Raises:
+            RunError: a model whose head is no linear layer at its end.
+        """
+        with headless(bare(self.module)) as head:
+            return head.projected(self.logits(inputs))
 
     def save(self, folder: Path) -> None:
         """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load."""

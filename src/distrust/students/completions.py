@@ -39,6 +39,10 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def select(self, rows: Tensor) -> Ragged:
+        """Some sequences (n,), which stay where they lie."""
+        return Ragged(self.flat, self.starts[rows], self.lengths[rows])
+
     def padded(self, rows: Tensor, fill: int, left: bool) -> tuple[Tensor, Tensor]:
         """Ids (n, longest) long of some rows (n,) and which of them are no padding (n, longest) bool."""
         lengths = self.lengths[rows].unsqueeze(-1)  # (n, 1)
@@ -130,12 +134,22 @@ class Reader:
         whose = torch.arange(len(items)) if whose is None else whose
         assert len(whose) == len(completions), "each completion answers one item"
         prompts, notes = self._prompts(items)
-        end, limit = self.tokenizer.eos_token_id, self.max_completion_length
-        said = [[*ids, end] for ids in self._tokens(completions, special=False)]
-        long = sum(len(ids) > limit for ids in said)
+        said, long = self.completions(completions)
         if long:
+            limit = self.max_completion_length
             notes += (f"{long} of {len(said)} completions are longer than {limit} tokens: their end is cut off.",)
-        return Exchanges(prompts, whose, Ragged.of([ids[:limit] for ids in said]), self.tokenizer.pad_token_id, notes)
+        return Exchanges(prompts, whose, Ragged.of(said), self.tokenizer.pad_token_id, notes)
+
+    def completions(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        """Token ids of completions (R), each with its end token, and how many of them were too long and are cut."""
+        said = [[*ids, self.tokenizer.eos_token_id] for ids in self._tokens(texts, special=False)]
+        limit = self.max_completion_length
+        return [ids[:limit] for ids in said], sum(len(ids) > limit for ids in said)
+
+    def continued(self, items: Items, written: Sequence[Sequence[int]]) -> Exchanges:
+        """Completions that are tokens already, one an item (B), taken as they are."""
+        prompts, notes = self._prompts(items)
+        return Exchanges(prompts, torch.arange(len(items)), Ragged.of(written), self.tokenizer.pad_token_id, notes)
 
     def _prompts(self, items: Items) -> tuple[Ragged, tuple[str, ...]]:
         if isinstance(items.inputs, Tensor):

@@ -17,6 +17,7 @@ from distrust.data import Items
 from distrust.errors import DataError
 from distrust.evidence import Cost, Evidence
 from distrust.modules import device_of, frozen
+from distrust.sharding import bare
 from distrust.students.causal import CausalStudent
 from distrust.students.room import make_room
 
@@ -87,7 +88,7 @@ def generate(
     with frozen(student.module):
         for chosen in prompts.by_length(max(1, rows // copies)):
             inputs = {name: value.to(device) for name, value in prompts.batch(chosen).items()}
-            keys = _keys([items.ids[row] for row in chosen.tolist()], copies, seed).to(device)
+            keys = text_keys([items.ids[row] for row in chosen.tolist()], copies, seed).to(device)
             tokens, counts = _write(student, inputs, copies, limit, choice, keys)
             written[chosen], lengths[chosen] = tokens.cpu().view(-1, copies, limit), counts.cpu().view(-1, copies)
     texts = _texts(student.reader.tokenizer, written.flatten(0, 1), lengths.flatten().clamp(max=limit))
@@ -104,6 +105,19 @@ def answer_texts(
     """What a student writes as evidence: texts and the answers read from them, free of charge. Raises as `generate` does."""
     written = generate(student, items, **asdict(sampling), rows=rows)
     return student.answers.evidence(name, items.ids, written.texts, Cost.free(len(items)))
+
+
+def complete(student: CausalStudent, inputs: dict[str, Tensor], keys: Tensor, temperature: float = 1.0) -> list[list[int]]:
+    """Complete prompts that are tokenised: inputs (n, P) to n lists of token ids, with the end token where one came.
+
+    As `generate`, for a student in training. keys: (n,) long, of each text's random numbers.
+    """
+    device, limit = device_of(student.module), student.reader.max_completion_length
+    with frozen(student.module):
+        placed = {name: value.to(device) for name, value in inputs.items()}
+        choice = _Choice(temperature, 1.0, _ends(student, device))
+        tokens, counts = _write(student, placed, 1, limit, choice, keys.to(device))
+    return [row[: count + 1] for row, count in zip(tokens.tolist(), counts.tolist(), strict=True)]
 
 
 def _write(
@@ -184,7 +198,7 @@ def _mix(number: Tensor) -> Tensor:
     return number
 
 
-def _keys(ids: Sequence[str], copies: int, seed: int) -> Tensor:
+def text_keys(ids: Sequence[str], copies: int, seed: int) -> Tensor:
     """Where each text's random numbers begin: (n · copies,) long, from seed, item id and sample number alone."""
     names = [f"{seed}/{copy}/{item}".encode(errors="surrogatepass") for item in ids for copy in range(copies)]
     return torch.tensor([int.from_bytes(hashlib.sha256(name).digest()[:4], "big") for name in names])
@@ -192,7 +206,7 @@ def _keys(ids: Sequence[str], copies: int, seed: int) -> Tensor:
 
 def _ends(student: CausalStudent, device: torch.device) -> Tensor:
     """Ids that end a text: the tokenizer's, and those that the model's own settings name."""
-    named = getattr(getattr(student.module, "generation_config", None), "eos_token_id", None)
+    named = getattr(getattr(bare(student.module), "generation_config", None), "eos_token_id", None)
     ends = {student.reader.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
     return torch.tensor(sorted(ends), device=device)
 

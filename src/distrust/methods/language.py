@@ -1,0 +1,182 @@
+"""What methods share that learn from a language model's probabilities of tokens, rather than from its texts alone.
+
+Knows the one teacher of such a method, whether it reads as the student does, whose texts both read, and divergences by name.
+Knows nothing of any one method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from distrust import losses
+from distrust.claimed import told_by
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.evaluate.following import Reads, following, own_words
+from distrust.labelled import Labelled
+from distrust.losses import linear
+from distrust.losses.blocks import Loss
+from distrust.losses.chunks import Projected
+from distrust.objective import Batch, Objective
+from distrust.pretrained import token_limit
+from distrust.recipe import Train
+from distrust.run import Run
+from distrust.sides import Side
+from distrust.students.causal import CausalStudent, writer
+from distrust.students.heads import check
+from distrust.teachers.local_writer import LocalWriter
+
+TUTOR = "teacher"  # the side's name
+PROBE = 64  # items on which an epoch's figures are taken
+
+DIVERGENCES: dict[str, tuple[Loss, str | None]] = {  # and what `share` is called
+    "forward": (losses.forward_kl, None),
+    "reverse": (losses.reverse_kl, None),
+    "symmetric": (losses.symmetric_kl, "reverse"),
+    "jensen-shannon": (losses.jensen_shannon, "beta"),
+    "skew-forward": (losses.skew_forward_kl, "skew"),
+    "skew-reverse": (losses.skew_reverse_kl, "skew"),
+    "total-variation": (losses.total_variation, None),
+    "adaptive": (losses.adaptive_kl, "head"),
+    "alpha-beta": (losses.alpha_beta, None),
+}
+Divergence = Literal[
+    "forward",
+    "reverse",
+    "symmetric",
+    "jensen-shannon",
+    "skew-forward",
+    "skew-reverse",
+    "total-variation",
+    "adaptive",
+    "alpha-beta",
+]
+
+
+def shared() -> list[str]:
+    """Divergences that have a share."""
+    return [name for name, (_, called) in DIVERGENCES.items() if called]
+
+
+@dataclass(frozen=True)
+class Tutor:
+    """A language model beside its student: who it is, and as a side of the loop."""
+
+    teacher: LocalWriter
+    model: CausalStudent  # its own module, reading completions as the student does
+    vocabulary: int  # tokens that both know; what pads a head beyond is nobody's
+
+    def side(self, options: Train, every: int = 0) -> Side:
+        """The teacher in the loop: in eval mode, moving on every n-th step or never."""
+        return Side(self.model, Objective({}), options, TUTOR, every, steady=True)
+
+
+def tutor(run: Run) -> Tutor:
+    """The run's language model.
+
+    Raises:
+        RunError: none or several; another tokenizer than the student's; too short a context; logits made in a way
+            that is not known here.
+    """
+    found = [one for one in run.teachers if isinstance(one, LocalWriter)]
+    if len(found) != 1:
+        names = ", ".join(one.name for one in found) or "none"
+        raise RunError(f"This method learns from one language model of `kind: causal`, and the teachers name {names}.")
+    teacher, student = found[0], writer(run.new_student(run.seed))
+    _same_tokens(teacher.name, teacher.model, student)
+    reader = replace(teacher.model.reader, max_completion_length=student.reader.max_completion_length)
+    longest = reader.max_prompt_length + reader.max_completion_length
+    limit = token_limit(teacher.model.module, reader.tokenizer)
+    if limit is not None and longest > limit:
+        raise RunError(
+            f"{teacher.name} reads at most {limit} tokens, and its max_prompt_length with the student's "
+            f"max_completion_length makes {longest}; lower one of them."
+        )
+    check(teacher.model.module, teacher.name)
+    check(student.module, "The student")
+    mine, its = (_size(one.module) for one in (student, teacher.model))
+    if its < mine:
+        run.warn(f"{teacher.name} has {its:,} parameters and its student {mine:,}: the student is the larger of the two.")
+    return Tutor(teacher, replace(teacher.model, reader=reader), len(student.reader.tokenizer))
+
+
+def texts(run: Run, tutor: Tutor, gold_weight: float) -> Labelled:
+    """The texts that both read: what other teachers say of the pool, else what the language model writes; and gold."""
+    others = [one for one in run.teachers if one is not tutor.teacher]
+    if not others:
+        run.note(f"No other teacher gives texts, so {tutor.teacher.name} wrote those that the student learns from.")
+    said = [run.ask(one, run.pool) for one in others or [tutor.teacher]]
+    return run.with_gold(told_by(said, run.pool), gold_weight)
+
+
+Pull = Callable[[Projected, Projected, Batch], Tensor]  # what student and teacher say (n, T, d), and a batch, to a loss ()
+
+
+def pull(name: str, share: float | None, temperature: float, vocabulary: int) -> Pull:
+    """A divergence of the student from the teacher over the tokens that count, reduced: (student, teacher, batch) to ().
+
+    Raises:
+        RunError: a share for a divergence that has none.
+    """
+    loss, called = DIVERGENCES[name]
+    if share is not None:
+        if called is None:
+            raise RunError(f"The divergence {name} has no share; leave it out, or choose one of {', '.join(shared())}.")
+        loss = partial(loss, **{called: share})
+
+    def total(student: Projected, teacher: Projected, batch: Batch) -> Tensor:
+        counted = batch["weight"] > 0
+        value, _ = linear.divergence(
+            student,
+            teacher,
+            loss=loss,
+            weights=batch["weight"],
+            counted=counted,
+            count=batch["count"],
+            temperature=temperature,
+            vocabulary=vocabulary,
+        )
+        return value
+
+    return total
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Some of the items that both learn from, with a text of each: what an epoch's figures are taken on."""
+
+    items: Items
+    completions: list[list[int]]  # token ids
+
+    def figures(self, student: CausalStudent, original: Reads, seed: int) -> dict[str, float]:
+        """How far the student is from the *original* teacher, on the texts and on its own: part of an epoch's record."""
+        given = following(student, original, self.items, self.completions)
+        own = following(student, original, self.items, own_words(student, self.items, seed))
+        return {"kl": given.kl, "agreement": given.agreement, "kl_own_words": own.kl}
+
+
+def probe(told: Labelled, tutor: Tutor) -> Probe:
+    """The first told items of a training set, each with the first of its texts."""
+    assert told.texts is not None, "a language model's student learns from texts"
+    said = [answers[0] if answers else None for answers in told.texts.answers]
+    rows = [row for row, text in enumerate(said) if text is not None][:PROBE]
+    return Probe(told.items.select(rows), tutor.model.reader.completions([said[row] or "" for row in rows])[0])
+
+
+def _same_tokens(name: str, teacher: CausalStudent, student: CausalStudent) -> None:
+    mine, its = student.reader.tokenizer, teacher.reader.tokenizer
+    if mine.get_vocab() != its.get_vocab() or mine.eos_token_id != its.eos_token_id:
+        raise RunError(
+            f"{name} and the student have different tokenizers ({len(its)} and {len(mine)} tokens), so their "
+            "probabilities are of different things; give the student the teacher's tokenizer, or learn from its texts with "
+            "the method distill."
+        )
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,122 @@
+"""okd: a teacher that moves towards its student while the student learns from it. Rao et al. 2024 (arXiv 2409.12512).
+
+Low-rank terms in a frozen language model train together with the student on the same texts; each side takes the other, as it
+was before the step, as its target; the terms are thrown away at the end. "Online" means that the teacher adapts: nothing is
+sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from pydantic import Field
+from torch import Tensor
+
+from distrust.evaluate.following import following
+from distrust.files import fingerprint
+from distrust.losses import linear
+from distrust.losses.chunks import Projected
+from distrust.low_rank import Terms, absent, attached
+from distrust.methods.language import DIVERGENCES, TUTOR, Divergence, Probe, Tutor, probe, pull, texts, tutor
+from distrust.objective import Batch
+from distrust.recipe import Strict
+from distrust.run import Run
+from distrust.sides import Joint, Parts, Side
+from distrust.students import Student
+from distrust.students.causal import CausalStudent, writer
+
+
+class Okd(Strict):
+    """Options of okd. The paper gives neither alpha nor scale, temperature or the terms' rate: these defaults are ours."""
+
+    alpha: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="how far the teacher is pulled to the student, the rest to the texts; to be tuned",
+    )
+    rank: int = Field(32, gt=0, description="of the terms in the teacher")
+    scale: float = Field(2.0, gt=0, description="of the terms in the teacher")
+    layers: int | None = Field(None, gt=0, description="adapt so many of the teacher's last layers; default: all")
+    targets: list[str] = Field(
+        default_factory=list, description="last names of the teacher's layers to adapt; default: queries and values"
+    )
+    teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: the student's")
+    every: int = Field(1, gt=0, description="the teacher moves on every n-th step")
+    divergence: Divergence = Field("forward", description="the student's; docs/losses.md has their formulas")
+    temperature: float = Field(1.0, gt=0, description="softens both sides in divergences")
+    gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
+
+
+def okd(run: Run, options: Okd) -> Student:
+    """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
+    its = tutor(run)
+    told = texts(run, its, options.gold_weight)
+    rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
+    loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
+    with attached(
+        its.model.module, options.rank, options.scale, layers=options.layers, targets=options.targets, seed=run.seed
+    ) as terms:
+        joint = Joint(
+            fingerprint("okd", its.teacher.fingerprint, its.model.reader.key),
+            [its.side(loop, options.every)],
+            _Losses(its, options),
+            measure=partial(_figures, its, terms, probe(told, its), run.seed),
+        )
+        student = run.fit("student", told, options=options, joint=joint)
+    last = run.fits["student"].history[-1]
+    if last["drift"] > last["kl"] / 3:
+        run.warn(
+            f"{its.teacher.name} drifted by {last['drift']:.3f} nats a token, more than a third of the student's distance "
+            f"from it ({last['kl']:.3f}): it may have been pulled down to its student; lower alpha."
+        )
+    return student
+
+
+class _Losses:
+    """What both sides minimise: OKD, equations 16 and 17."""
+
+    def __init__(self, its: Tutor, options: Okd) -> None:
+        self.vocabulary, self.options = its.vocabulary, options
+        self.alone = pull(options.divergence, None, options.temperature, its.vocabulary)
+
+    def __call__(self, said: Mapping[str, Projected], batch: Batch) -> Mapping[str, Parts]:
+        """Hidden states of both sides, (n, T, d) each, to both losses."""
+        student, teacher = said["student"], said[TUTOR]
+        if not teacher.hidden.requires_grad:  # a step on which the teacher rests
+            return {"student": {"divergence": self.alone(student, teacher, batch)}}
+        both = linear.two_sided(
+            student,
+            teacher,
+            batch["labels"].clamp(min=-1),
+            alpha=self.options.alpha,
+            loss=DIVERGENCES[self.options.divergence][0],
+            weights=batch["weight"],
+            counted=batch["weight"] > 0,
+            count=batch["count"],
+            temperature=self.options.temperature,
+            vocabulary=self.vocabulary,
+        )
+        return {"student": {"divergence": both.student}, TUTOR: {"loss": both.teacher}}
+
+
+class _Original:
+    """The teacher as it was before its terms, while they hang in it."""
+
+    def __init__(self, model: CausalStudent, terms: Sequence[Terms]) -> None:
+        self.reader, self.module, self._model, self._terms = model.reader, model.module, model, terms
+
+    def hidden(self, inputs: dict[str, Tensor]) -> Projected:
+        """As the model's, the terms absent."""
+        with absent(self._terms):
+            return self._model.hidden(inputs)
+
+
+def _figures(its: Tutor, terms: Sequence[Terms], on: Probe, seed: int, sides: Sequence[Side]) -> dict[str, float]:
+    """An epoch's record. `kl` is to the original teacher, `drift` how far the adapted one has gone from it."""
+    student, original = writer(sides[0].student), _Original(its.model, terms)
+    adapted = following(its.model, original, on.items, on.completions)
+    moved = following(student, its.model, on.items, on.completions)
+    found = {"drift": adapted.kl, "teacher_nll": adapted.nll, "kl_to_adapted": moved.kl}
+    return {**on.figures(student, original, seed), **found}

@@ -1,0 +1,75 @@
+"""Who is in a loop: sides that learn or only speak, and what several of them minimise together, token by token.
+
+Knows students, what each minimises and how often it moves. Knows nothing of steps, epochs or files.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from distrust.losses.chunks import Projected
+from distrust.objective import Batch, Objective
+from distrust.optim import Optimiser
+from distrust.recipe import Train
+from distrust.rows import Completions
+from distrust.students import Student
+
+Parts = Mapping[str, Tensor]  # of a side's loss, each (), which is their sum
+
+
+@dataclass(eq=False)
+class Side:
+    """Who learns in a step: a student, what it minimises, and how often it moves.
+
+    Where several sides learn in one loop (mutual learning, OKD), each finds the others' logits in its batch, detached, as
+    `NAME.logits`; all look at the same step before any of them moves, so their order changes nothing.
+    """
+
+    student: Student
+    objective: Objective
+    options: Train
+    name: str = "student"
+    every: int = 1  # moves on every n-th step, and costs a forward alone on the others; 0: never
+    steady: bool = False  # answers in eval mode, and only what is trained of it is kept: a teacher with an adapter
+    optimiser: Optimiser = field(init=False)
+    salt: int = field(init=False)  # tells its random numbers from another side's
+    tapped: Mapping[str, Tensor] = field(init=False)  # what its terms read of the student, as of the latest forward
+
+    def __post_init__(self) -> None:
+        self.salt = zlib.crc32(self.name.encode())
+
+    def begin(self) -> None:
+        """Make the optimiser: of the parameters as they lie now, on their device and in shards if they are."""
+        if not self.every:
+            return
+        rate = self.options.learning_rate or self.student.default_learning_rate
+        modules = nn.ModuleList([self.student.module, self.objective.modules])
+        self.optimiser = Optimiser(modules, rate, self.options.weight_decay, self.options.max_grad_norm)
+
+    def moves(self, step: int) -> bool:
+        """Whether it learns in a step."""
+        return self.every > 0 and step % self.every == 0
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """What sides that write minimise together, from hidden states and heads; their own objectives are then not asked.
+
+    Args:
+        key: of all that is here, with `beside` as they begin.
+        beside: who is in the loop beside the student, and forgotten after it.
+        losses: from each side's hidden states and head, by name, with items (n, T), and the batch (`labels` (n, T), `weight`
+            (n, T), `count` ()) to what each side minimises, by name. Whose gradient goes where is its business.
+        rewrite: before a step, other completions for its rows: the training set, rows (n,) and the step to a set of n rows.
+        measure: what an epoch's record says besides, from the sides as they then are.
+    """
+
+    key: str
+    beside: Sequence[Side]
+    losses: Callable[[Mapping[str, Projected], Batch], Mapping[str, Parts]]
+    rewrite: Callable[[Sequence[Side], Completions, Tensor, int], Completions] | None = None
+    measure: Callable[[Sequence[Side]], Mapping[str, float]] | None = None

@@ -1,0 +1,158 @@
+"""okd against the paper's equations, written naively, and every trap of a teacher that moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from distrust.errors import RecipeError, RunError
+from distrust.low_rank import attached
+from distrust.methods import find
+from distrust.methods.gkd import Gkd, gkd
+from distrust.methods.okd import Okd, okd
+from distrust.students import Student
+from distrust.students.causal import load
+from tests.methods import tutored
+
+ONE_STEP = tutored.LOOP.model_copy(update={"num_train_epochs": 1, "per_device_train_batch_size": 48})
+OPTIONS = Okd(rank=4)
+
+
+def weights(student: Student) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in student.module.state_dict().items()}
+
+
+def learnt(folder: Path, options: Okd = OPTIONS, **more: object) -> dict[str, Tensor]:
+    with tutored.opened(folder, tutored.teacher(), **more) as run:  # type: ignore[arg-type]
+        return weights(okd(run, options))
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_the_first_step_is_the_plain_forward_divergence_whatever_alpha(tmp_path: Path) -> None:
+    with tutored.opened(tmp_path / "gkd", tutored.teacher(), ONE_STEP) as run:
+        plain = weights(gkd(run, Gkd(on_policy=0)))
+    for alpha in (0.0, 0.25, 1.0):
+        moved = learnt(tmp_path / str(alpha), Okd(alpha=alpha, rank=4), loop=ONE_STEP)
+        assert equal(plain, moved), alpha
+
+
+def test_both_sides_move_as_the_equations_say(tmp_path: Path) -> None:
+    loop = tutored.LOOP.model_copy(update={"num_train_epochs": 3, "per_device_train_batch_size": 48, "max_grad_norm": None})
+    found = learnt(tmp_path, Okd(rank=4, alpha=0.4), loop=loop)
+    told = tutored.pool()
+    student, teacher = tutored.student().module, tutored.teacher().model
+    batch = tutored.student().encode_told(told, told.columns["completion"]).batch(torch.arange(48))
+    labels = batch.pop("labels")
+    counted = labels >= 0
+    with attached(teacher.module, 4, 2.0) as terms:
+        mine = torch.optim.AdamW(student.parameters(), 5e-3, weight_decay=0.0)
+        its = torch.optim.AdamW([one for own in terms for one in own.parameters()], 5e-3, weight_decay=0.0)
+        for step in range(3):
+            q = student(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
+            p = teacher.module(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
+            own = (p.detach().exp() * (p.detach() - q)).sum(-1).mean()
+            other = 0.4 * (q.detach().exp() * (q.detach() - p)).sum(-1).mean()
+            (own + other + 0.6 * functional.nll_loss(p, labels[counted])).backward()
+            for optimiser in (mine, its):
+                optimiser.param_groups[0]["lr"] = 5e-3 * (1 - step / 3)
+                optimiser.step()
+                optimiser.zero_grad()
+    for name, value in student.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=2e-5)
+
+
+def test_the_teacher_is_afterwards_what_it_was(tmp_path: Path) -> None:
+    asked = tutored.teacher()
+    before = {name: value.clone() for name, value in asked.model.module.state_dict().items()}
+    modules = len(list(asked.model.module.modules()))
+    with tutored.opened(tmp_path, asked) as run:
+        student = okd(run, OPTIONS)
+        student.save(tmp_path / "kept")
+    after = asked.model.module.state_dict()
+    assert before.keys() == after.keys() and equal(before, after)
+    assert len(list(asked.model.module.modules())) == modules
+    assert all(one.requires_grad and one.grad is None for one in asked.model.module.parameters())
+    assert not any(one._forward_hooks for one in asked.model.module.modules())
+    assert equal(weights(student), load(tmp_path / "kept").module.state_dict()), "it is saved and loaded without the terms"
+
+
+def test_a_kill_in_the_middle_changes_nothing(tmp_path: Path) -> None:
+    whole = learnt(tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    saving = tutored.LOOP.model_copy(update={"save_seconds": 0.0})
+    with tutored.opened(tmp_path / "cut", tutored.teacher(), saving) as run:
+        run.progress = kill
+        with pytest.raises(Killed):
+            okd(run, OPTIONS)
+    assert len(list((tmp_path / "cut").rglob("checkpoint.safetensors"))) == 1
+    assert equal(whole, learnt(tmp_path / "cut", loop=saving))
+
+
+def test_a_checkpoint_holds_of_the_teacher_only_what_is_trained(tmp_path: Path) -> None:
+    from distrust.store import load_tensors
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with tutored.opened(tmp_path, tutored.teacher(), tutored.LOOP.model_copy(update={"save_seconds": 0.0})) as run:
+        run.progress = stop
+        with pytest.raises(KeyboardInterrupt):
+            okd(run, OPTIONS)
+    kept = load_tensors(next(tmp_path.rglob("checkpoint.safetensors")))
+    of_teacher = [name for name in kept if name.startswith("model.teacher.")]
+    assert of_teacher and all("low_rank" in name for name in of_teacher)
+
+
+def test_a_teacher_that_is_pulled_too_far_is_named(tmp_path: Path) -> None:
+    with tutored.opened(tmp_path, tutored.teacher(), tutored.LOOP.model_copy(update={"num_train_epochs": 6})) as run:
+        okd(run, Okd(rank=8, alpha=1.0, teacher_learning_rate=2e-2))
+        last = run.fits["student"].history[-1]
+    assert last["drift"] > last["kl"] / 3 and any("lower alpha" in said for said in run.warnings)
+
+
+def test_the_record_tells_the_original_teacher_from_the_adapted_one(tmp_path: Path) -> None:
+    with tutored.opened(tmp_path, tutored.teacher()) as run:
+        okd(run, OPTIONS)
+        rows = run.fits["student"].history
+    assert {"kl", "agreement", "kl_own_words", "drift", "teacher_nll", "kl_to_adapted", "divergence"} <= rows[-1].keys()
+    assert rows[-1]["drift"] > 0 and rows[-1]["kl"] != rows[-1]["kl_to_adapted"]
+    assert not run.warnings
+
+
+def test_a_resting_teacher_moves_on_every_nth_step_alone(tmp_path: Path) -> None:
+    rare = learnt(tmp_path / "rare", Okd(rank=4, every=100))
+    assert not equal(rare, learnt(tmp_path / "often"))
+    with tutored.opened(tmp_path / "seen", tutored.teacher()) as run:
+        okd(run, Okd(rank=4, every=100))
+        assert "teacher.loss" in run.fits["student"].history[0] and "teacher.loss" not in run.fits["student"].history[1]
+
+
+def test_refusals_are_sentences(tmp_path: Path) -> None:
+    for options, sentence in (
+        ({"alpha": 1.5}, "alpha: input should be less than or equal to 1."),
+        ({"rank": 0}, "rank: input should be greater than 0."),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            find("okd", options)
+    with tutored.opened(tmp_path / "a", tutored.teacher()) as run:
+        with pytest.raises(RunError, match="no layer 'q_pro' to adapt; did you mean 'q_proj'"):
+            okd(run, Okd(targets=["q_pro"]))
+        with pytest.raises(RunError, match="has 2 layers and `layers` is 3; legal is 1 to 2"):
+            okd(run, Okd(layers=3))
+    with tutored.opened(tmp_path / "b", tutored.teacher()) as run:
+        run.teachers = run.teachers[:1]
+        with pytest.raises(RunError, match="one language model of `kind: causal`, and the teachers name none"):
+            okd(run, OPTIONS)
