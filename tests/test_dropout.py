@@ -15,7 +15,7 @@ IDS = [f"item {row}" for row in range(64)]
 
 
 def keys(rows: int = 64, passes: int = 1) -> Tensor:
-    return pass_keys(item_keys(IDS[:rows], 0), passes)
+    return pass_keys(item_keys(IDS[:rows], 0), passes).flatten()
 
 
 class Net(nn.Module):

@@ -28,6 +28,7 @@ INNER = (nn.RNNBase, nn.MultiheadAttention)  # draw from torch's generator in th
 WHOLE = {functional.dropout: 0, torch.dropout: 0}  # functions, and how many last dimensions fall together
 CHANNELS = {functional.dropout1d: 1, functional.dropout2d: 2, functional.dropout3d: 3}
 GOLDEN = -1640531527  # 2^32 over the golden ratio, as int32: tells neighbouring places apart
+BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of a number
 
 
 class Dropping(TorchFunctionMode):
@@ -39,11 +40,12 @@ class Dropping(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.met = 0  # dropouts so far
+        self.widest = [1, 1]  # numbers in the largest tensor made before the first dropout, and since
         self._keys = torch.zeros(0, dtype=torch.int32)
         self._call = 0
 
     def begin(self, keys: Tensor) -> None:
-        """The rows of the next forward: (n,) int32, one key each."""
+        """The rows of the next forward: (n,) int32, one key each; or inside `torch.vmap` those of each of its turns."""
         self._keys, self._call = keys, 0
 
     def __torch_function__(
@@ -56,7 +58,10 @@ class Dropping(TorchFunctionMode):
             return self._dropped(given, float(rate), together)
         if func is functional.scaled_dot_product_attention:
             return self._attention(*args, **named)
-        return func(*args, **named)
+        made = func(*args, **named)
+        if isinstance(made, Tensor):
+            self.widest[self.met > 0] = max(self.widest[self.met > 0], made.numel())
+        return made
 
     def _dropped(self, value: Tensor, rate: float, together: int = 0) -> Tensor:
         """Zeros where units fall, the rest scaled up: (k · n, ...) to the same; maps of `together` dimensions fall whole."""
@@ -71,9 +76,11 @@ class Dropping(TorchFunctionMode):
         if rate >= 1:
             return torch.zeros_like(value)
         draws = _draws(_mixed(self._keys ^ _number(self._call, self._keys)), size)  # (rows, *size)
-        fallen = draws < round(rate * 2**32) - 2**31
         scaled: Tensor = parts * (1 / (1 - rate))
-        return scaled.masked_fill_(fallen.reshape(rows, *size, *[1] * together), 0.0).reshape(value.shape)
+        kept = draws.bitwise_right_shift_(1).add_(2**30 - round((1 - rate) * 2**31)).bitwise_right_shift_(31)
+        bits = scaled.view(BITS[scaled.element_size()])  # and-ing them is five times as fast as filling by a mask
+        kept = kept.reshape(rows, *size, *[1] * together).to(bits.dtype)  # -1, all ones, where a unit stays; else 0
+        return (kept & bits).view(scaled.dtype).reshape(value.shape)
 
     def _attention(
         self,
@@ -117,9 +124,9 @@ def item_keys(ids: Sequence[str], seed: int) -> Tensor:
 
 
 def pass_keys(keys: Tensor, passes: int) -> Tensor:
-    """Keys of items (n,) for each pass over them: (passes * n,) int32, a whole pass after another."""
+    """Keys of items (n,) for each pass over them: (passes, n) int32."""
     turns = _mixed(torch.arange(1, passes + 1, dtype=torch.int32, device=keys.device) * GOLDEN)
-    return _mixed(keys ^ turns.unsqueeze(-1)).flatten()
+    return _mixed(keys ^ turns.unsqueeze(-1))
 
 
 def _drops(module: nn.Module) -> bool:

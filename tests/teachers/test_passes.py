@@ -44,7 +44,7 @@ def test_what_is_kept_is_the_mean_of_passes_made_one_by_one() -> None:
     net = worlds.network(1, 0.5)
     said = ModuleTeacher("net", net, worlds.SPACE).passes(POINTS, 5, seed=3)
     alone = []
-    for key in pass_keys(item_keys(POINTS.ids, 3), 5).chunk(5):
+    for key in pass_keys(item_keys(POINTS.ids, 3), 5):
         with dropping(net) as draws:
             draws.begin(key)
             alone.append(net(POINTS.inputs).softmax(-1).double())
@@ -117,3 +117,37 @@ def test_what_cannot_be_told_apart_by_item_is_refused() -> None:
     odd = ModuleTeacher("odd", Mixing(), worlds.SPACE)
     with pytest.raises(TeacherError, match="odd cannot read these items: dropout of a tensor"):
         odd.passes(Items(("a", "b"), torch.ones(2, 2)), 2)
+
+
+def test_what_lies_below_the_first_dropout_is_worked_out_once_for_all_passes() -> None:
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3))
+    rows: list[int] = []
+    net[0].register_forward_hook(lambda _, given, out: rows.append(len(out)))
+    said = ModuleTeacher("net", net, worlds.SPACE, batch_size=8).passes(POINTS, 16).distribution()
+    assert sum(rows) == len(POINTS) + 1, "each item once, and one to see how wide the module is"
+    assert not torch.allclose(said, ModuleTeacher("net", net, worlds.SPACE).ask(POINTS).distribution(), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["bert", "module"])
+def test_a_module_that_cannot_be_mapped_over_passes_gives_the_same(kind: str, bert: ClassifierTeacher) -> None:
+    class Looking(nn.Module):  # at its values, which a mapped tensor does not show
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *given: torch.Tensor, **named: torch.Tensor) -> object:
+            made = self.inner(*given, **named)
+            assert bool(torch.isfinite(made if isinstance(made, torch.Tensor) else made.logits).all())
+            return made
+
+    if kind == "module":
+        looking = ModuleTeacher("net", Looking(worlds.network(1, 0.5)), worlds.SPACE)
+        close(looking.passes(POINTS, 4), module().passes(POINTS, 4))
+        return
+    items, plain = texts(9), bert._model
+    whole = bert.passes(items, 4)
+    bert._model = Looking(plain)
+    try:
+        close(bert.passes(items, 4), whole)
+    finally:
+        bert._model = plain

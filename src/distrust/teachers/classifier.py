@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -110,8 +111,8 @@ class ClassifierTeacher:
     def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
         """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
         tokens = self._read(items)
-        answer, batches = self._answering(tokens), tokens.by_length(max(1, self._batch_size // passes))
-        return ask_passes(self.name, self.space, self._model, answer, batches, items, passes, seed)
+        answer, size = self._answering(tokens), self._batch_size
+        return ask_passes(self.name, self.space, self._model, answer, tokens.by_length, items, passes, seed, size)
 
     def _read(self, items: Items) -> Tokenised:
         return tokenise(self._tokenizer, items, self._max_length, self._accepted, self.name)
@@ -187,8 +188,8 @@ class ModuleTeacher:
 
     def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
         """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
-        answer, batches = self._answering(items), _in_order(len(items), max(1, self._batch_size // passes))
-        return ask_passes(self.name, self.space, self._module, answer, batches, items, passes, seed)
+        answer, batches = self._answering(items), partial(_in_order, len(items))
+        return ask_passes(self.name, self.space, self._module, answer, batches, items, passes, seed, self._batch_size)
 
     def _answering(self, items: Items) -> Callable[[Tensor], Tensor]:
         """From rows (n,) long to logits (n, C)."""
