@@ -50,17 +50,19 @@ def headless(model: Any) -> Iterator[Head]:
 
 
 def check(model: Any, who: str) -> None:
-    """Raises RunError unless hidden states and head alone make the model's logits."""
+    """Raises RunError unless hidden states and head alone make the model's logits, and these are finite."""
     ids = torch.tensor([[0, 1]], device=next(model.parameters()).device)
     with frozen(model):
         wanted = model(input_ids=ids, use_cache=False).logits.float()  # (1, 2, V)
         with headless(model) as head:
             hidden = model(input_ids=ids, use_cache=False).logits
         made = nn.functional.linear(hidden, head.layer.weight, head.layer.bias).float()
+    if not bool(wanted.isfinite().all()):
+        raise RunError(f"{who} answers with numbers that are not finite; its weights are damaged, or were never trained.")
     if head.softcap is not None:
         made = head.softcap * torch.tanh(made / head.softcap)
     if made.shape != wanted.shape or not torch.allclose(made, wanted, rtol=1e-3, atol=1e-3):
-        raise RunError(f"{who} scales its logits behind its last layer, in a way not known here; choose another model.")
+        raise RunError(f"{who} changes its logits behind its last layer, in a way not known here; choose another model.")
 
 
 def _layer(model: Any) -> Any:
