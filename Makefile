@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate store r52 tables panel audit peer_advised signals stopping muka worlds kernels
+NAMES ?= step annotate store r52 tables panel audit peer_advised auto signals stopping muka worlds kernels
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -39,6 +39,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks._panel_page
 	$(BIN)/python -m benchmarks._peer_page
 	$(BIN)/python -m benchmarks._signals_page
+	$(BIN)/python -m benchmarks._which_page
 
 # torch goes first and pinned: whatever comes later then leaves it alone.
 $(INSTALLED): pyproject.toml constraints.txt
