@@ -1,0 +1,60 @@
+"""A teacher and its student in micro-batches, and in two real processes over gloo: the student that one would make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from distrust.methods.gkd import Gkd, gkd
+from distrust.methods.okd import Okd, okd
+from distrust.store import load_tensors
+from tests.methods import tutored
+from tests.test_processes import torchrun
+
+METHODS = {"okd": (okd, Okd(rank=4)), "gkd": (gkd, Gkd(on_policy=0.5))}
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from torch import distributed
+from distrust import processes
+from distrust.store import save_tensors
+from tests.methods.test_okd_processes import METHODS, learnt
+for name in METHODS:
+    save_tensors(Path(sys.argv[1]) / f"{processes.rank()}-{name}", learnt(Path(sys.argv[1]) / name, name, 8))
+assert distributed.get_world_size() == 2 and distributed.get_backend() == "gloo"
+distributed.destroy_process_group()
+"""
+
+
+def learnt(folder: Path, name: str, batch: int, accumulated: int = 1) -> dict[str, Tensor]:
+    method, options = METHODS[name]
+    more = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
+    with tutored.opened(folder, tutored.teacher(), tutored.LOOP.model_copy(update=more)) as run:
+        state: dict[str, Tensor] = method(run, options).module.state_dict()  # type: ignore[operator]
+        return {key: value.clone() for key, value in state.items()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_accumulated_steps_are_divided_by_all_their_tokens(name: str, tmp_path: Path) -> None:
+    whole = learnt(tmp_path / "whole", name, 16)
+    parts = learnt(tmp_path / "parts", name, 4, accumulated=4)
+    for key, value in whole.items():
+        torch.testing.assert_close(parts[key], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_student_that_one_would(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = torchrun(str(tmp_path / "script.py"), str(tmp_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in METHODS:
+        first, second = (load_tensors(tmp_path / f"{rank}-{name}") for rank in (0, 1))
+        alone = learnt(tmp_path / f"alone {name}", name, 16)
+        assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
+        for key, value in alone.items():
+            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
