@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 	$(BIN)/distrust demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
