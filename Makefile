@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate store r52 tables panel audit peer_advised auto signals stopping muka worlds kernels
+NAMES ?= step annotate store r52 tables panel audit peer_advised auto signals stopping sampling muka worlds kernels
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 

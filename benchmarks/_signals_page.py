@@ -58,7 +58,7 @@ def tables() -> str:
     for level in (1, 2, 3, 4):
         at = f"strategyqa.agree{level}"
         lines.append(f"| {level} | {of[f'{at}.items']:,.0f} | {100 * of[f'{at}.right']:.1f} % |")
-    return "\n".join([*lines, "", *_stopping()]) + "\n"
+    return "\n".join([*lines, "", *_stopping(), "", *_sampling()]) + "\n"
 
 
 def _stopping() -> list[str]:
@@ -76,6 +76,24 @@ def _stopping() -> list[str]:
             f"| {gain:+.2f}, {forecast:+.2f} | {error:.2f} | {other:.2f} |"
         )
     return lines
+
+
+def _sampling() -> list[str]:
+    found: dict[str, Any] = read_json(RESULTS / "sampling.json")
+    of, how = found["figures"], found["settings"]
+    speed, low, high = (of[one] for one in ("speedup", "speedup.low", "speedup.high"))
+    slowest = max(value for name, value in of.items() if name.startswith("selection_seconds."))
+    return [
+        f"| {how['samples']} samples of {how['prompts']:,} prompts | |",
+        "|---|---|",
+        f"| one prefill for all of a prompt's | {of['seconds.shared']:.1f} s |",
+        f"| {how['samples']} calls of transformers' `generate` | {of['seconds.separate']:.1f} s: "
+        f"{speed:.2f} [{low:.2f}, {high:.2f}] times as long |",
+        f"| mean self-consistency, the one and the other | {of['self_consistency.shared']:.3f}, "
+        f"{of['self_consistency.separate']:.3f} |",
+        f"| chance of answers that differ so much, were both alike | {of['same_answers.p']:.2f} |",
+        f"| choosing of a million scores | {slowest:.2f} s at most, {of['selection_mb']:.0f} MB |",
+    ]
 
 
 def _share(of: dict[str, Any], name: str) -> str:
