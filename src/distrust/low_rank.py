@@ -93,7 +93,8 @@ def absent(terms: Sequence[Terms]) -> Iterator[None]:
 
 def blocks(model: Any) -> nn.ModuleList:
     """The layers of a transformer, in order. Raises RunError where there are none."""
-    found = max((one for one in model.modules() if isinstance(one, nn.ModuleList)), key=len, default=None)
+    lists = [one for name, one in model.named_modules() if isinstance(one, nn.ModuleList) and not name.startswith(NAME)]
+    found = max(lists, key=len, default=None)
     if found is None or not len(found):
         raise RunError(f"{type(model).__name__} has no list of layers to adapt; choose another model.")
     return found

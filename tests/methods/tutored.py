@@ -40,7 +40,7 @@ def judged(count: int = 24) -> Items:
 
 def student(seed: int = 0, kind: str = "small", **more: object) -> CausalStudent:
     """Untrained, its tokenizer the teacher's: made of the same prompts."""
-    options = writers.options("llama", **more)
+    options = writers.options("llama" if kind == "small" else kind, **more)
     if kind == "small":
         options = options.model_copy(update={"config": SMALL})
     return build(options, HOW, seed, writers.flips(60)[0])
@@ -71,7 +71,9 @@ def teacher(kind: str = "llama", name: str = "big") -> LocalWriter:
 
 
 @contextmanager
-def opened(folder: Path, asked: LocalWriter, loop: Train = LOOP, recorded: bool = True, gold: int = 0) -> Iterator[Run]:
+def opened(
+    folder: Path, asked: LocalWriter, loop: Train = LOOP, recorded: bool = True, gold: int = 0, kind: str = "small"
+) -> Iterator[Run]:
     items = pool()
     said = Recorded(kind="recorded", name="texts", column="completion")
     texts = [RecordedTeacher(said, OPEN, items, HOW)] if recorded else []
@@ -79,7 +81,7 @@ def opened(folder: Path, asked: LocalWriter, loop: Train = LOOP, recorded: bool 
     known = Items(chosen.ids, chosen.inputs, {REFERENCE: chosen.columns["completion"]})
 
     def new_student(seed: int) -> Student:
-        return student(seed)
+        return student(seed, "small" if kind == "llama" else kind)
 
     run = Run(
         folder,

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from distrust import trunk
 from distrust.evaluate.following import following
 from distrust.files import fingerprint
 from distrust.losses import linear
@@ -39,6 +40,10 @@ class Okd(Strict):
     rank: int = Field(32, gt=0, description="of the terms in the teacher")
     scale: float = Field(2.0, gt=0, description="of the terms in the teacher")
     layers: int | None = Field(None, gt=0, description="adapt so many of the teacher's last layers; default: all")
+    store_trunk: bool = Field(
+        False,
+        description="with `layers`: run the layers below once and keep what they say on disk, so that an epoch costs less",
+    )
     targets: list[str] = Field(
         default_factory=list, description="last names of the teacher's layers to adapt; default: queries and values"
     )
@@ -48,19 +53,29 @@ class Okd(Strict):
     temperature: float = Field(1.0, gt=0, description="softens both sides in divergences")
     gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
 
+    @model_validator(mode="after")
+    def _a_trunk_is_below_something(self) -> Okd:
+        if self.store_trunk and self.layers is None:
+            raise ValueError("`store_trunk` keeps what the layers below `layers` say; give how many of the last are adapted")
+        return self
+
 
 def okd(run: Run, options: Okd) -> Student:
     """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
-    told = texts(run, its, options.gold_weight)
+    told = texts(run, [its], options.gold_weight)
     rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
     with attached(
         its.model.module, options.rank, options.scale, layers=options.layers, targets=options.targets, seed=run.seed
     ) as terms:
+        side = its.side(loop, options.every)
+        if options.store_trunk and options.layers is not None:
+            trunk.check(its.model, options.layers, its.teacher.name)
+            side.student = trunk.top(its.model, options.layers, partial(run.stage, "trunk"))
         joint = Joint(
-            fingerprint("okd", its.teacher.fingerprint, its.model.reader.key),
-            [its.side(loop, options.every)],
+            fingerprint("okd", its.key),
+            [side],
             _Losses(its, options),
             measure=partial(_figures, its, terms, probe(told, its), run.seed),
         )
