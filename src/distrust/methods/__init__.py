@@ -21,6 +21,7 @@ from distrust.methods.ca_mkd import CaMkd, ca_mkd
 from distrust.methods.cfl import Cfl, cfl
 from distrust.methods.co_teaching import CoTeaching, co_teaching
 from distrust.methods.concatenated import Concatenated, concatenated
+from distrust.methods.dfa import Dfa, dfa
 from distrust.methods.distill import Distill, distill
 from distrust.methods.ebkd import Ebkd, ebkd
 from distrust.methods.elr import Elr, elr
@@ -69,6 +70,7 @@ METHODS = {
     "concatenated": Method(concatenated, Concatenated, "merge specialists by their logits side by side: vanilla KD"),
     "padded-average": Method(padded_average, PaddedAverage, "merge specialists by their mean, zero where one does not know"),
     "cfl": Method(cfl, Cfl, "merge specialists by logits side by side and by features in one space"),
+    "dfa": Method(dfa, Dfa, "merge specialists by logits side by side and by following their features' common code"),
     "uhc": Method(uhc, Uhc, "merge specialists by agreeing with each over its own classes"),
     "ca-mkd": Method(ca_mkd, CaMkd, "several teachers, each weighed item by item by how well it foretells the label"),
     "averaged": Method(averaged, Averaged, "several teachers alike, beside the label: AVER"),

@@ -20,7 +20,7 @@ from distrust.errors import RunError
 from distrust.losses.matching import discrepancy
 from distrust.methods.concatenated import Concatenated, side_by_side
 from distrust.methods.hinted import FEATURE, student_feature
-from distrust.methods.specialists import gather, told
+from distrust.methods.specialists import Specialists, gather, told
 from distrust.modules import seeded
 from distrust.objective import Batch, Objective, Term
 from distrust.processes import mix
@@ -42,21 +42,26 @@ class Cfl(Concatenated):
 def cfl(run: Run, options: Cfl) -> Student:
     """concatenated, plus α · Σ_i ( MMD²(f_S, f_i) + ‖decoded f_i - F_i‖² ) with f in one space for all."""
     here = gather(run)
-    features = {}
-    for place, one in enumerate(here.members):
-        if not one.evidence.features:
-            raise RunError(f"{one.teacher.name} keeps no features, which cfl learns from; set `feature: auto` of it.")
-        features[f"feature.{place}"] = next(iter(one.evidence.features.values()))[:].float().flatten(1)
+    features = teacher_features(here, "cfl")
     path, size = student_feature(run, options.feature)
     training = told(run, here, side_by_side(here, options.temperature), options.gold_weight)
-    training = replace(training, extra=features)
-    sizes = [value.shape[1] for value in features.values()]
-    names = [one.teacher.name for one in here.members]
-    common = Common(int(torch.Size(size).numel()), dict(zip(names, sizes, strict=True)), options.width, run.seed)
+    training = replace(training, extra={f"feature.{place}": value for place, value in enumerate(features.values())})
+    sizes = {name: value.shape[1] for name, value in features.items()}
+    common = Common(int(torch.Size(size).numel()), sizes, options.width, run.seed)
     terms = default_objective(training, options.temperature).terms
     terms = {**terms, "common": Term(partial(_apart, common), options.alpha)}
     objective = Objective(terms, nn.ModuleDict({"common": common}), {FEATURE: path})
     return run.fit("student", training, objective, options)
+
+
+def teacher_features(here: Specialists, method: str) -> dict[str, Tensor]:
+    """What each teacher keeps as its feature, flat (N, d_i), by its name. Raises RunError for one that keeps none."""
+    features = {}
+    for one in here.members:
+        if not one.evidence.features:
+            raise RunError(f"{one.teacher.name} keeps no features, which {method} learns from; set `feature: auto` of it.")
+        features[one.teacher.name] = next(iter(one.evidence.features.values()))[:].float().flatten(1)
+    return features
 
 
 class Common(nn.Module):
