@@ -234,7 +234,7 @@ class Run:
             joint: what it minimises together with others, token by token, in place of an objective.
         """
         assert objective is None or options is not None, "an objective is known to the stage's key by its options"
-        given = Objective({}) if joint else objective or default_objective(labelled)
+        given = Objective({}, joint.memory) if joint else objective or default_objective(labelled)
         return self._fit({name: given}, labelled, options, epochs, seed, begin, joint)[0]
 
     def fit_together(
@@ -280,7 +280,7 @@ class Run:
 
         def build(folder: Path) -> None:
             task = train.Fit(
-                *(first, labelled, loop, start, folder, self._loss, self.progress),
+                *(first, labelled, loop, start, folder, self.validation_loss, self.progress),
                 encode=self._readings.of,
                 warn=self.warn,
                 joint=joint,
@@ -380,7 +380,7 @@ class Run:
         return None
 
     @property
-    def _loss(self) -> Callable[[Student], float] | None:
+    def validation_loss(self) -> Callable[[Student], float] | None:
         """How far a student is from the validation items; None where there are none."""
         held = self._validation
         if held is None:

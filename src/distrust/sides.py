@@ -64,12 +64,15 @@ class Joint:
         beside: who is in the loop beside the student, and forgotten after it.
         losses: from each side's hidden states and head, by name, with items (n, T), and the batch (`labels` (n, T), `weight`
             (n, T), `count` ()) to what each side minimises, by name. Whose gradient goes where is its business.
-        rewrite: before a step, other completions for its rows: the training set, rows (n,) and the step to a set of n rows.
+        rewrite: before a step, other completions for its rows: the training set, rows (n,), the step and how many there will
+            be, to a set of n rows.
         measure: what an epoch's record says besides, from the sides as they then are.
+        memory: what these functions remember from step to step: buffers, saved and resumed with the student.
     """
 
     key: str
     beside: Sequence[Side]
     losses: Callable[[Mapping[str, Projected], Batch], Mapping[str, Parts]]
-    rewrite: Callable[[Sequence[Side], Completions, Tensor, int], Completions] | None = None
+    rewrite: Callable[[Sequence[Side], Completions, Tensor, int, int], Completions] | None = None
     measure: Callable[[Sequence[Side]], Mapping[str, float]] | None = None
+    memory: nn.ModuleDict = field(default_factory=nn.ModuleDict)

@@ -133,7 +133,7 @@ def _step(loop: _Loop, chosen: Tensor, step: int, total: int) -> dict[str, Tenso
     processes, joint = loop.processes, loop.task.joint
     if joint is not None and joint.rewrite is not None:
         assert isinstance(loop.rows, Completions), "only completions are written anew"
-        rows = joint.rewrite(loop.sides, loop.rows, chosen, step)
+        rows = joint.rewrite(loop.sides, loop.rows, chosen, step, total)
         loop, chosen = replace(loop, rows=rows), torch.arange(len(rows))
     moving = [side for side in loop.sides if side.moves(step)]
     parts: dict[str, Tensor] = {}

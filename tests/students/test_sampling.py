@@ -8,7 +8,7 @@ import torch
 from distrust.data import Items
 from distrust.errors import DataError
 from distrust.students.causal import CausalStudent
-from distrust.students.sampling import _Choice, _choose, _exponential, generate, text_keys
+from distrust.students.sampling import Choice, _exponential, generate, text_keys
 from tests.writers import KINDS, flips, writer
 
 ITEMS = flips(30)[0]
@@ -128,9 +128,7 @@ def test_tokens_are_drawn_as_often_as_they_should(temperature: float, top_p: flo
         wanted = torch.where(wanted >= wanted.sort(descending=True).values[1], wanted, 0.0)
         wanted = wanted / wanted.sum()
     keys = text_keys([str(row) for row in range(5000)], 1, 1)
-    drawn = [
-        _choose(logits.expand(5000, 6), keys, step, _Choice(temperature, top_p, torch.tensor([0]))) for step in range(8)
-    ]
+    drawn = [Choice(temperature, top_p)(logits.expand(5000, 6), keys, step) for step in range(8)]
     shares = torch.cat(drawn).bincount(minlength=6).double() / 40_000
     assert shares[4] == 0
     torch.testing.assert_close(shares, wanted, atol=0.01, rtol=0)

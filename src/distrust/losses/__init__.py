@@ -8,7 +8,7 @@ and heads, and forms its gradients in the forward.
 from distrust.losses import linear as linear
 from distrust.losses.distances import alpha_beta, sorted_distance, total_variation
 from distrust.losses.divergence import cross_entropy, forward_kl, reverse_kl, symmetric_kl
-from distrust.losses.mixtures import jensen_shannon, skew_forward_kl, skew_reverse_kl
+from distrust.losses.mixtures import interpolated_kl, jensen_shannon, skew_forward_kl, skew_reverse_kl
 from distrust.losses.ranks import adaptive_kl, ranking
 from distrust.losses.several import hint, least_combination, resized, weighted_kl
 from distrust.losses.stored import Sampled, sampled, sampled_cross_entropy, topk_kl
@@ -20,6 +20,7 @@ __all__ = [
     "cross_entropy",
     "forward_kl",
     "hint",
+    "interpolated_kl",
     "jensen_shannon",
     "least_combination",
     "ranking",

@@ -61,6 +61,23 @@ def skew_reverse_kl(logits: Tensor, target_logits: Tensor, temperature: float = 
     return temperature**2 * kl(log_q, mixed).masked_fill(nobody, 0)
 
 
+def interpolated_kl(logits: Tensor, target_logits: Tensor, temperature: float = 1.0, share: float | Tensor = 0.5) -> Tensor:
+    """T² · KL(m ‖ q) with m = softmax of (1 - share) · student's + share · teacher's logits, the student's taken as given.
+
+    A target on the way from the student, at share 0, to the teacher, at 1. Its gradient at the logits is T · (q - m).
+
+    Args:
+        logits, target_logits, temperature: as in `jensen_shannon`; share: in [0, 1], or () on the logits' device.
+
+    Source: Shing et al. 2025 (TAID, arXiv 2501.16937), the interpolated distribution.
+    """
+    if not isinstance(share, Tensor):
+        check_share("share", share)
+    unknown = target_logits == -torch.inf
+    between = (1 - share) * logits.detach() + share * target_logits.masked_fill(unknown, 0)
+    return forward_kl(logits, between.masked_fill(unknown, -torch.inf), temperature)
+
+
 def _sides(logits: Tensor, target_logits: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
     check(target_logits, logits)
     check_temperature(temperature)

@@ -23,6 +23,7 @@ from distrust.methods.co_teaching import CoTeaching, co_teaching
 from distrust.methods.concatenated import Concatenated, concatenated
 from distrust.methods.dfa import Dfa, dfa
 from distrust.methods.distill import Distill, distill
+from distrust.methods.distillm import Distillm, distillm
 from distrust.methods.ebkd import Ebkd, ebkd
 from distrust.methods.elr import Elr, elr
 from distrust.methods.fitnet_mkd import FitnetMkd, fitnet_mkd
@@ -37,7 +38,9 @@ from distrust.methods.peer_advised import PeerAdvised, peer_advised
 from distrust.methods.selective import Selective, selective
 from distrust.methods.self_distillation import SelfDistillation, self_distillation
 from distrust.methods.small_loss import SmallLoss, small_loss
+from distrust.methods.speculative_kd import SpeculativeKd, speculative_kd
 from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
+from distrust.methods.taid import Taid, taid
 from distrust.methods.uhc import Uhc, uhc
 from distrust.recipe import Strict
 from distrust.recipe_file import sentence
@@ -84,6 +87,13 @@ METHODS = {
     "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "okd": Method(okd, Okd, "a language model that moves towards its student while the student learns from it"),
     "gkd": Method(gkd, Gkd, "follow a language model's probabilities of tokens, on given texts and on the student's own"),
+    "taid": Method(taid, Taid, "follow a target that sets out from the student and arrives at a language model"),
+    "distillm": Method(
+        distillm, Distillm, "follow a language model by a skew divergence, on the student's own texts as it needs them"
+    ),
+    "speculative-kd": Method(
+        speculative_kd, SpeculativeKd, "follow a language model on texts that the student writes and it corrects"
+    ),
     "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from distrust.files import fingerprint
 from distrust.losses.chunks import Projected
-from distrust.methods.language import TUTOR, Divergence, probe, pull, shared, texts, tutor
+from distrust.methods.language import TUTOR, Divergence, own_texts, probe, pull, shared, texts, tutor
 from distrust.objective import Batch
 from distrust.processes import mix
 from distrust.recipe import Strict
@@ -22,7 +22,6 @@ from distrust.run import Run
 from distrust.sides import Joint, Parts, Side
 from distrust.students import Student
 from distrust.students.causal import writer
-from distrust.students.sampling import complete
 
 
 class Gkd(Strict):
@@ -51,25 +50,24 @@ class Gkd(Strict):
 def gkd(run: Run, options: Gkd) -> Student:
     """Train a student on the teacher's probabilities. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
-    told = texts(run, its, options.gold_weight)
+    told = texts(run, [its], options.gold_weight)
     towards, on = pull(options.divergence, options.share, options.temperature, its.vocabulary), probe(told, its)
 
     def losses(said: Mapping[str, Projected], batch: Batch) -> Mapping[str, Parts]:
         return {"student": {"divergence": towards(said["student"], said[TUTOR], batch)}}
 
-    def rewrite(sides: Sequence[Side], rows: Completions, chosen: torch.Tensor, step: int) -> Completions:
+    def rewrite(sides: Sequence[Side], rows: Completions, chosen: torch.Tensor, step: int, _: int) -> Completions:
         draw = torch.Generator().manual_seed(mix(run.seed, step, 3))
         if float(torch.rand((), generator=draw)) >= options.on_policy:
             return rows.select(chosen)
-        keys = torch.tensor([mix(run.seed, step, row) % 2**32 for row in chosen.tolist()])
         student = writer(sides[0].student)
-        return rows.select(chosen, complete(student, rows.asked(chosen), keys, options.sampling_temperature))
+        return rows.select(chosen, own_texts(student, rows, chosen, step, run.seed, options.sampling_temperature))
 
     def measure(sides: Sequence[Side]) -> Mapping[str, float]:
         return on.figures(writer(sides[0].student), its.model, run.seed)
 
     joint = Joint(
-        fingerprint("gkd", its.teacher.fingerprint, its.model.reader.key),
+        fingerprint("gkd", its.key),
         [its.side(run.options)],
         losses,
         rewrite if options.on_policy else None,

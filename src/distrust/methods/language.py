@@ -6,11 +6,12 @@ Knows nothing of any one method.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from distrust import losses
@@ -18,17 +19,21 @@ from distrust.claimed import told_by
 from distrust.data import Items
 from distrust.errors import RunError
 from distrust.evaluate.following import Reads, following, own_words
+from distrust.files import fingerprint
 from distrust.labelled import Labelled
 from distrust.losses import linear
 from distrust.losses.blocks import Loss
-from distrust.losses.chunks import Projected
+from distrust.losses.chunks import Given, Projected
 from distrust.objective import Batch, Objective
 from distrust.pretrained import token_limit
+from distrust.processes import mix
 from distrust.recipe import Train
+from distrust.rows import Completions
 from distrust.run import Run
 from distrust.sides import Side
 from distrust.students.causal import CausalStudent, writer
 from distrust.students.heads import check
+from distrust.students.sampling import complete
 from distrust.teachers.local_writer import LocalWriter
 
 TUTOR = "teacher"  # the side's name
@@ -71,6 +76,11 @@ class Tutor:
     model: CausalStudent  # its own module, reading completions as the student does
     vocabulary: int  # tokens that both know; what pads a head beyond is nobody's
 
+    @property
+    def key(self) -> str:
+        """Fingerprint of what it says of a text."""
+        return fingerprint(self.teacher.fingerprint, self.model.reader.key)
+
     def side(self, options: Train, every: int = 0) -> Side:
         """The teacher in the loop: in eval mode, moving on every n-th step or never."""
         return Side(self.model, Objective({}), options, TUTOR, every, steady=True)
@@ -105,20 +115,22 @@ def tutor(run: Run) -> Tutor:
     return Tutor(teacher, replace(teacher.model, reader=reader), len(student.reader.tokenizer))
 
 
-def texts(run: Run, tutor: Tutor, gold_weight: float) -> Labelled:
-    """The texts that both read: what other teachers say of the pool, else what the language model writes; and gold."""
-    others = [one for one in run.teachers if one is not tutor.teacher]
+def texts(run: Run, tutors: Sequence[Tutor], gold_weight: float) -> Labelled:
+    """The texts that both read: what other teachers say of the pool, else what its language models write; and gold."""
+    writers = [one.teacher for one in tutors]
+    others = [one for one in run.teachers if one not in writers]
     if not others:
-        run.note(f"No other teacher gives texts, so {tutor.teacher.name} wrote those that the student learns from.")
-    said = [run.ask(one, run.pool) for one in others or [tutor.teacher]]
+        names = " and ".join(one.name for one in writers)
+        run.note(f"No other teacher gives texts, so {names} wrote those that the student learns from.")
+    said = [run.ask(one, run.pool) for one in others or writers]
     return run.with_gold(told_by(said, run.pool), gold_weight)
 
 
-Pull = Callable[[Projected, Projected, Batch], Tensor]  # what student and teacher say (n, T, d), and a batch, to a loss ()
+Pull = Callable[..., Tensor]  # (student, targets, batch, trust=None), as `towards` takes them, to a loss ()
 
 
 def pull(name: str, share: float | None, temperature: float, vocabulary: int) -> Pull:
-    """A divergence of the student from the teacher over the tokens that count, reduced: (student, teacher, batch) to ().
+    """A divergence of the student from its teachers over the tokens that count, reduced: `towards` without its rest.
 
     Raises:
         RunError: a share for a divergence that has none.
@@ -128,22 +140,51 @@ def pull(name: str, share: float | None, temperature: float, vocabulary: int) ->
         if called is None:
             raise RunError(f"The divergence {name} has no share; leave it out, or choose one of {', '.join(shared())}.")
         loss = partial(loss, **{called: share})
+    return partial(towards, loss=loss, temperature=temperature, vocabulary=vocabulary)
 
-    def total(student: Projected, teacher: Projected, batch: Batch) -> Tensor:
-        counted = batch["weight"] > 0
-        value, _ = linear.divergence(
-            student,
-            teacher,
-            loss=loss,
-            weights=batch["weight"],
-            counted=counted,
-            count=batch["count"],
-            temperature=temperature,
-            vocabulary=vocabulary,
-        )
-        return value
 
-    return total
+def towards(
+    student: Projected,
+    targets: Given | Sequence[Given],
+    batch: Batch,
+    trust: Tensor | None = None,
+    *,
+    loss: Loss,
+    temperature: float,
+    vocabulary: int | None,
+) -> Tensor:
+    """A loss of the student (n, T, d) from a target or M, over the tokens that count of a batch, reduced to ().
+
+    trust: (M, n, T), how much of each of M targets; None: of one target all, of several each alike.
+    """
+    weights = batch["weight"]  # (n, T)
+    if isinstance(targets, Sequence):
+        if trust is None:
+            trust = weights.new_full((len(targets), 1, 1), 1 / len(targets))
+        weights = (trust * weights).expand(len(targets), *weights.shape)
+    value, _ = linear.divergence(
+        student,
+        targets,
+        loss=loss,
+        weights=weights,
+        counted=batch["weight"] > 0,
+        count=batch["count"],
+        temperature=temperature,
+        vocabulary=vocabulary,
+    )
+    return value
+
+
+def text_seeds(seed: int, step: int, rows: Tensor) -> Tensor:
+    """Where the random numbers of texts begin that are written in a step: rows (n,) of the training set to keys (n,)."""
+    return torch.tensor([mix(seed, step, row) % 2**32 for row in rows.tolist()])
+
+
+def own_texts(
+    student: CausalStudent, rows: Completions, chosen: Tensor, step: int, seed: int, temperature: float
+) -> list[list[int]]:
+    """What a student in training writes of the prompts of rows (n,): n lists of token ids."""
+    return complete(student, rows.asked(chosen), text_seeds(seed, step, chosen), temperature)
 
 
 @dataclass(frozen=True)

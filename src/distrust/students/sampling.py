@@ -6,7 +6,7 @@ Knows prompts, caches and random numbers keyed by item and sample. Knows nothing
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,12 +44,26 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class _Choice:
+class Choice:
     """How the next token is chosen."""
 
     temperature: float
-    top_p: float
-    ends: Tensor  # (E,) long ids that end a text
+    top_p: float = 1.0
+
+    def __call__(self, logits: Tensor, keys: Tensor, step: int) -> Tensor:
+        """The next token of each row: logits (n, V), keys (n,), to ids (n,).
+
+        Sampled by the largest of log-probability plus Gumbel noise (Gumbel 1954), which a rounding error moves only where
+        two tokens tie; the inverse of the distribution function would add up the roundings of the whole vocabulary.
+        """
+        if not self.temperature:
+            return logits.argmax(-1)
+        scaled = logits.float() / self.temperature
+        if self.top_p < 1:
+            ranked, order = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
+            outside = ranked.cumsum(-1) - ranked >= self.top_p  # never the first
+            scaled = scaled.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
+        return (scaled - _exponential(keys, step, scaled.shape[-1]).log()).argmax(-1)
 
 
 def generate(
@@ -81,7 +95,7 @@ def generate(
     limit = student.reader.max_completion_length if max_new_tokens is None else max_new_tokens
     _check(samples, temperature, top_p, limit)
     prompts, device = student.encode(items), device_of(student.module)
-    choice = _Choice(temperature, top_p, _ends(student, device))
+    choice = Choice(temperature, top_p)
     copies = samples if temperature > 0 else 1
     written = torch.full((len(items), copies, limit), student.reader.tokenizer.pad_token_id)
     lengths = torch.zeros(len(items), copies, dtype=torch.long)
@@ -115,39 +129,61 @@ def complete(student: CausalStudent, inputs: dict[str, Tensor], keys: Tensor, te
     device, limit = device_of(student.module), student.reader.max_completion_length
     with frozen(student.module):
         placed = {name: value.to(device) for name, value in inputs.items()}
-        choice = _Choice(temperature, 1.0, _ends(student, device))
-        tokens, counts = _write(student, placed, 1, limit, choice, keys.to(device))
+        return as_lists(*_write(student, placed, 1, limit, Choice(temperature), keys.to(device)))
+
+
+def as_lists(tokens: Tensor, counts: Tensor) -> list[list[int]]:
+    """Tokens (n, limit) and how many of them each text has before its end, as lists, with the end token where one came."""
     return [row[: count + 1] for row, count in zip(tokens.tolist(), counts.tolist(), strict=True)]
 
 
-def _write(
-    student: CausalStudent, inputs: dict[str, Tensor], copies: int, limit: int, choice: _Choice, keys: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Complete n prompts (n, P), each `copies` times: tokens (n · copies, limit) and their number, limit + 1 if cut off.
+class Voice:
+    """A model in the middle of texts: a cache of what it has read, and what it would say next. Inside `modules.frozen`."""
 
-    keys: (n · copies,) long, of each text's random numbers.
-    """
-    keep = {"logits_to_keep": 1} if "logits_to_keep" in student.accepted else {}
+    logits: Tensor  # (n, V), of the next token
 
-    def look(ids: Tensor, cache: Any) -> Any:
-        given = {"input_ids": ids, "attention_mask": mask, "position_ids": place}
+    def __init__(self, model: CausalStudent, inputs: dict[str, Tensor], copies: int = 1) -> None:
+        """Read prompts (n, P) once, to be gone on with `copies` times each."""
+        self._model, self._mask, self._place = model, inputs["attention_mask"], inputs["position_ids"]
+        self.logits = self._look(inputs["input_ids"], None).repeat_interleave(copies, 0)
+        if copies > 1:
+            self._cache.batch_repeat_interleave(copies)
+        make_room(self._cache)
+        self._mask, self._place = (one.repeat_interleave(copies, 0) for one in (self._mask, self._place[:, -1:]))
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some texts (m,) alone."""
+        self._cache.batch_select_indices(rows)
+        self._mask, self._place = self._mask[rows], self._place[rows]
+
+    def read(self, tokens: Tensor) -> None:
+        """Go on by a token each, (n,)."""
+        self._mask, self._place = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], 1), self._place + 1
+        self.logits = self._look(tokens.unsqueeze(-1), self._cache)
+
+    def _look(self, ids: Tensor, cache: Any) -> Tensor:
+        student = self._model
+        given = {"input_ids": ids, "attention_mask": self._mask, "position_ids": self._place, "logits_to_keep": 1}
         given = {name: value for name, value in given.items() if name in student.accepted}
-        return student.module(**given, **keep, past_key_values=cache, use_cache=True)
+        output = student.module(**given, past_key_values=cache, use_cache=True)
+        self._cache = output.past_key_values
+        logits: Tensor = output.logits[:, -1]
+        return logits
 
-    mask, place = inputs["attention_mask"], inputs["position_ids"]
-    output = look(inputs["input_ids"], None)
-    cache, logits = output.past_key_values, output.logits[:, -1].repeat_interleave(copies, 0)  # (n · copies, V)
-    if copies > 1:
-        cache.batch_repeat_interleave(copies)
-    make_room(cache)
-    mask, place = (one.repeat_interleave(copies, 0) for one in (mask, place[:, -1:]))
-    live = torch.arange(len(mask), device=mask.device)  # whose texts the rows of the cache are
-    tokens = torch.zeros(len(mask), limit, dtype=torch.long, device=mask.device)
-    counts = torch.full((len(mask),), limit + 1, device=mask.device)
+
+Choose = Callable[[Tensor, int], Tensor]  # whose texts the rows are (n,), and the step, to the next token of each (n,)
+
+
+def go_on(voices: Sequence[Voice], choose: Choose, limit: int, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Go on with n texts until they end: tokens (n, limit) and their number, limit + 1 if cut off. All voices read them."""
+    count, device = len(voices[0].logits), voices[0].logits.device
+    live = torch.arange(count, device=device)  # whose texts the rows of the caches are
+    tokens = torch.zeros(count, limit, dtype=torch.long, device=device)
+    counts = torch.full((count,), limit + 1, device=device)
     for step in range(limit):
-        chosen = _choose(logits, keys[live], step, choice)
+        chosen = choose(live, step)
         tokens[live, step] = chosen
-        ended = torch.isin(chosen, choice.ends) & (counts[live] > limit)
+        ended = torch.isin(chosen, ends) & (counts[live] > limit)
         counts[live[ended]] = step
         going = counts[live] > limit
         left = int(going.sum())
@@ -155,27 +191,20 @@ def _write(
             break
         if 2 * left <= len(live):  # rows that have ended cost as much as others, and copying a cache is not free
             kept = going.nonzero().squeeze(-1)
-            cache.batch_select_indices(kept)
-            live, mask, place, chosen = live[kept], mask[kept], place[kept], chosen[kept]
-        mask, place = torch.cat([mask, torch.ones_like(mask[:, :1])], 1), place + 1
-        logits = look(chosen.unsqueeze(-1), cache).logits[:, -1]
+            for voice in voices:
+                voice.keep(kept)
+            live, chosen = live[kept], chosen[kept]
+        for voice in voices:
+            voice.read(chosen)
     return tokens, counts
 
 
-def _choose(logits: Tensor, keys: Tensor, step: int, choice: _Choice) -> Tensor:
-    """The next token of each row: logits (n, V), keys (n,), to ids (n,).
-
-    Sampled by the largest of log-probability plus Gumbel noise (Gumbel 1954), which a rounding error moves only where two
-    tokens tie; the inverse of the distribution function would add up the roundings of the whole vocabulary.
-    """
-    if not choice.temperature:
-        return logits.argmax(-1)
-    scaled = logits.float() / choice.temperature
-    if choice.top_p < 1:
-        ranked, order = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
-        outside = ranked.cumsum(-1) - ranked >= choice.top_p  # never the first
-        scaled = scaled.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
-    return (scaled - _exponential(keys, step, scaled.shape[-1]).log()).argmax(-1)
+def _write(
+    student: CausalStudent, inputs: dict[str, Tensor], copies: int, limit: int, choice: Choice, keys: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Complete n prompts (n, P), each `copies` times: as `go_on`. keys: (n · copies,), as in `complete`."""
+    voice = Voice(student, inputs, copies)
+    return go_on([voice], lambda live, step: choice(voice.logits, keys[live], step), limit, ends_of(student, keys.device))
 
 
 def _exponential(keys: Tensor, step: int, width: int) -> Tensor:
@@ -204,7 +233,7 @@ def text_keys(ids: Sequence[str], copies: int, seed: int) -> Tensor:
     return torch.tensor([int.from_bytes(hashlib.sha256(name).digest()[:4], "big") for name in names])
 
 
-def _ends(student: CausalStudent, device: torch.device) -> Tensor:
+def ends_of(student: CausalStudent, device: torch.device) -> Tensor:
     """Ids that end a text: the tokenizer's, and those that the model's own settings name."""
     named = getattr(getattr(bare(student.module), "generation_config", None), "eos_token_id", None)
     ends = {student.reader.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
