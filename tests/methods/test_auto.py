@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,7 @@ from distrust.methods.auto_suited import (
     wanted,
     why_not,
 )
+from distrust.methods.auto_trial import TEMPERATURES, Outcome, crossed, tempered
 from distrust.recipe import Train
 from distrust.report.metrics import metrics
 from distrust.report.page import render
@@ -191,37 +193,60 @@ def test_without_a_teacher_gold_is_all_there_is(tmp_path: Path) -> None:
         assert chosen(run)["candidate"] == "gold-only"
 
 
-def right(share: float, count: int = 60) -> Tensor:
-    return torch.arange(count) < share * count
+def outcome(right: Tensor, nats: Tensor | float = 0.0) -> Outcome:
+    return Outcome(right, torch.zeros(len(right), dtype=torch.float64) + nats)
+
+
+def share(of: float, nats: float = 0.0, count: int = 60) -> Outcome:
+    return outcome(torch.arange(count) < of * count, nats + 0.1 * torch.arange(count).cos())
 
 
 def test_only_what_is_beyond_noise_is_chosen() -> None:
     plain = BASELINE.called
+    base = outcome(torch.arange(60) < 30, 0.1 * torch.arange(60).sin())
 
-    def best(**found: Tensor) -> str:
-        return next(row.candidate for row in choose({plain: right(0.5), **found}) if row.chosen)
+    def best(**found: Outcome) -> str:
+        return next(row.candidate for row in choose({plain: base, **found}) if row.chosen)
 
-    assert best(a=right(0.52), b=right(0.55)) == plain
-    assert best(a=right(0.7), b=right(0.9)) == "b"
-    assert best(a=right(0.2)) == plain, "a clear loss is no gain"
-    rows = choose({plain: right(0.5), "a": right(0.7), "b": right(0.9), "c": right(0.52)})
+    assert best(a=share(0.52), b=share(0.55)) == plain
+    assert best(a=share(0.7, 0.1), b=share(0.9, 0.2)) == "b"
+    assert best(a=share(0.2, 0.5)) == plain, "a clear loss is no gain, however likely"
+    assert best(a=share(0.55, 0.5)) == "a", "more are right, and the likelihood says it is no chance"
+    rows = choose({plain: base, "a": share(0.7), "b": share(0.9, 0.2), "c": share(0.52)})
     assert [row.candidate for row in rows] == ["b", "a", "c", plain]
     assert [row.why.split(",")[0] for row in rows] == [
-        "the largest gain that is beyond its noise",
-        "better than plain distillation",
+        "the likeliest of those that are better beyond noise",
+        "better beyond noise",
         "not better than plain distillation beyond noise",
         "something is better beyond noise",
     ]
 
 
-def test_plain_distillation_is_rarely_left_for_nothing() -> None:
-    """Four methods as good as it, wrong elsewhere: of 40 such trials about two may leave it."""
+def test_likelihoods_are_those_of_a_naive_loop_at_the_temperature_of_the_other_folds() -> None:
+    chances = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.4, 0.3], [0.0, 0.5, 0.5]], dtype=torch.float64)
+    labels = torch.tensor([0, 2, 0, 1])
+    found = tempered(chances, labels)
+    for row, (chance, label) in enumerate(zip(chances.tolist(), labels.tolist(), strict=True)):
+        for column, one in enumerate(TEMPERATURES):
+            powers = [max(value, 1e-6) ** (1 / one) for value in chance]
+            assert float(found[row, column]) == pytest.approx(math.log(powers[label] / sum(powers)))
+    first, second = found[:2], found[2:]
+    sharp, soft = int(first.sum(0).argmax()), int(second.sum(0).argmax())
+    assert sharp < soft, "sure and right; unsure and wrong"
+    assert torch.equal(crossed([first, second]), torch.cat([first[:, soft], second[:, sharp]]))
+
+
+def test_plain_distillation_is_hardly_left_for_what_is_worse() -> None:
+    """Three methods that are 10 points worse, wrong elsewhere: of 20 such trials hardly one may leave it."""
     draw = torch.Generator().manual_seed(0)
     left = 0
-    for _ in range(40):
-        found = {name: torch.rand(50, generator=draw) < 0.7 for name in (BASELINE.called, *"abcd")}
-        left += not next(row for row in choose(found) if row.candidate == BASELINE.called).chosen
-    assert left <= 5
+    for _ in range(20):
+        found = {
+            name: torch.rand(50, generator=draw) < (0.7 if name == BASELINE.called else 0.6) for name in ("distill", *"abc")
+        }
+        told = {name: outcome(right, torch.where(right, -0.3, -1.5)) for name, right in found.items()}
+        left += not next(row for row in choose(told) if row.candidate == BASELINE.called).chosen
+    assert left <= 1
 
 
 SPACES = [worlds.SPACE, LabelSpace(("a", "b")), LabelSpace(("c",))]

@@ -1,7 +1,7 @@
 """auto: say which methods can run, try them small on gold, spend the rest on the one that wins, and say why.
 
-It leaves plain distillation only for a gain that is beyond its noise, corrected for how many were tried: on little gold it
-therefore is plain distillation. docs/auto.md has what was measured.
+It leaves plain distillation only for a gain that is beyond its noise: on little gold it therefore mostly is plain
+distillation. docs/auto.md says how it chooses, and what was measured.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor
 
-from distrust.evaluate import Difference, holm, paired_test, wilson
+from distrust.evaluate import Difference, paired_difference, wilson
 from distrust.methods.auto_suited import (
     BASELINE,
     LEAST_GOLD,
@@ -24,13 +23,11 @@ from distrust.methods.auto_suited import (
     wanted,
     why_not,
 )
-from distrust.methods.auto_trial import bench, tried
+from distrust.methods.auto_trial import Outcome, bench, tried
 from distrust.methods.believed import heard
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.students import Student
-
-ALPHA = 0.05  # chance of leaving plain distillation where nothing is better
 
 
 class Auto(Strict):
@@ -49,18 +46,20 @@ class Tried:
     """What became of one method."""
 
     candidate: str
-    right: Tensor | None  # (n,) bool, which held-out gold items its students are right about; None: it was not tried
+    outcome: Outcome | None  # None: it was not tried
     why: str  # why it was not tried, or not taken, or taken
-    gain: Difference | None = None  # over plain distillation
+    gain: Difference | None = None  # over plain distillation, in shares that are right
+    nats: Difference | None = None  # the same, in log-likelihood of the gold label
     chosen: bool = False
 
     @property
     def row(self) -> dict[str, Any]:
         """As the report has it."""
-        score = None if self.right is None else wilson(int(self.right.sum()), len(self.right))
-        gain = None if self.gain is None else asdict(self.gain)
-        shown = None if score is None else asdict(score)
-        return {"candidate": self.candidate, "score": shown, "gain": gain, "chosen": self.chosen, "why": self.why}
+        right = None if self.outcome is None else self.outcome.right
+        score = None if right is None else wilson(int(right.sum()), len(right))
+        values = {"score": score, "gain": self.gain, "nats": self.nats}
+        shown = {name: None if value is None else asdict(value) for name, value in values.items()}
+        return {"candidate": self.candidate, **shown, "chosen": self.chosen, "why": self.why}
 
 
 def auto(run: Run, options: Auto) -> Student:
@@ -96,51 +95,59 @@ def _tried(run: Run, options: Auto, candidates: list[Candidate], here: Situation
     """Every candidate that can run, tried on the same folds; the others with their reason. One is chosen."""
     folds = run.gold.folds("choose", options.folds)
     desk = bench(run, heard(run, "trust", "train", "choose"), folds, options.trial_items, options.trial_epochs)
-    found: dict[str, Tensor] = {}
+    found: dict[str, Outcome] = {}
     reasons: dict[str, str] = {}
     for one in candidates:
-        said = why_not(one, here)
-        right, said = tried(desk, one) if said is None else (None, said)
-        if right is None:
-            reasons[one.called] = said
+        outcome = why_not(one, here) or tried(desk, one)
+        if isinstance(outcome, str):
+            reasons[one.called] = outcome
         else:
-            found[one.called] = right
+            found[one.called] = outcome
     return choose(found) + [Tried(name, None, why) for name, why in reasons.items()]
 
 
-def choose(found: dict[str, Tensor]) -> list[Tried]:
-    """The best of those whose gain over plain distillation is beyond its noise, else plain distillation.
+def choose(found: dict[str, Outcome]) -> list[Tried]:
+    """Of those whose gain over plain distillation is beyond its noise the likeliest, else plain distillation.
+
+    Beyond noise is a gain whose 95 % interval lies above zero: in shares that are right; or in log-likelihood, which tells
+    more on few items, where more are right too. It is not corrected for how many were tried: whom chance favours is hardly
+    worse than plain distillation.
 
     Args:
-        found: by candidate, which of the same held-out items it is right about (n,) bool; plain distillation among them.
+        found: by candidate, what its students say of the same held-out items; plain distillation among them.
 
     Returns:
-        All of them, the best score first; the p-values of the gains are corrected for being many (Holm).
+        All of them, the best score first.
     """
-    plain = found[BASELINE.called].double()
-    others = [name for name in found if name != BASELINE.called]
-    tests = [paired_test(found[name].double(), plain, 4000) for name in others]
-    chances = holm([chance for _, chance in tests])
-    gains = {name: gain for name, (gain, _) in zip(others, tests, strict=True)}
-    clear = [name for name, chance in zip(others, chances, strict=True) if chance < ALPHA and gains[name].value > 0]
-    best = max(clear, key=lambda name: gains[name].value, default=BASELINE.called)
-    rows = []
-    for name in sorted(found, key=lambda name: -float(found[name].double().mean())):
-        rows.append(Tried(name, found[name], _why(name, best, name in clear), gains.get(name), name == best))
-    return rows
+    plain = found[BASELINE.called]
+    gains, nats = {}, {}
+    for name, one in found.items():
+        if name != BASELINE.called:
+            gains[name] = paired_difference(one.right.double(), plain.right.double(), 2000)
+            nats[name] = paired_difference(one.likelihood, plain.likelihood, 2000)
+    clear = [
+        name for name, gain in gains.items() if gain.verdict == "above" or (gain.value > 0 and nats[name].verdict == "above")
+    ]
+    best = max(clear, key=lambda name: nats[name].value, default=BASELINE.called)
+    order = sorted(found, key=lambda name: -float(found[name].right.double().mean()))
+    return [
+        Tried(name, found[name], _why(name, best, name in clear), gains.get(name), nats.get(name), name == best)
+        for name in order
+    ]
 
 
 def _why(name: str, best: str, clear: bool) -> str:
     if name == best:
-        return "the largest gain that is beyond its noise" if clear else "nothing is better beyond noise"
+        return "the likeliest of those that are better beyond noise" if clear else "nothing is better beyond noise"
     if name == BASELINE.called:
         return "something is better beyond noise"
-    return "better than plain distillation, but not the most" if clear else "not better than plain distillation beyond noise"
+    return "better beyond noise, but less likely" if clear else "not better than plain distillation beyond noise"
 
 
 def _sentence(rows: list[Tried]) -> str:
     best = next(row for row in rows if row.chosen)
-    if best.right is None:
+    if best.outcome is None:
         return f"Auto carries out {best.candidate}: {best.why}."
-    shown = ", ".join(f"{row.candidate} {float(row.right.double().mean()):.2f}" for row in rows if row.right is not None)
-    return f"Auto carries out {best.candidate}: {best.why}, cross-fitted on {len(best.right)} gold items ({shown})."
+    tried = [(row.candidate, row.outcome.right) for row in rows if row.outcome is not None]
+    shown = ", ".join(f"{name} {float(right.double().mean()):.2f}" for name, right in tried)
+    return f"Auto carries out {best.candidate}: {best.why}, cross-fitted on {len(best.outcome.right)} gold items ({shown})."

@@ -95,6 +95,10 @@ def _asks_itself(_: Situation) -> str | None:
     return "it decides itself what to ask; a trial would ask everything first"
 
 
+def _writes(_: Situation) -> str | None:
+    return "it follows a language model's tokens, and open answers are not tried"
+
+
 FROM_CLAIMS = (_teacher, _generalists)
 WEIGHS = (_teacher, _classes, _several, _generalists)
 MERGES = (_teacher, _classes, _several, _specialists)
@@ -120,7 +124,9 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "muka": MERGES,
     "uhc": MERGES,
     "cfl": (*MERGES, _heads),
+    "dfa": (*MERGES, _heads),
     "ta-in-the-loop": (_asks_itself,),
+    **dict.fromkeys(("okd", "gkd", "taid", "distillm", "speculative-kd"), (_writes,)),
 }
 
 

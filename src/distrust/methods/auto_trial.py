@@ -29,6 +29,18 @@ from distrust.teachers import Teacher
 LEAST_STEPS = 300  # of a trial's students, as `gold-only` has at least by default
 
 
+TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0)  # that make students of different sureness comparable
+LEAST = 1e-6  # of a probability inside a log
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a candidate's students say of the same n held-out gold items, fold after fold."""
+
+    right: Tensor  # (n,) bool
+    likelihood: Tensor  # (n,) log P(gold) in nats, at a temperature that the other folds chose
+
+
 class Remembered:
     """A teacher that only says again what it has said of some items. Passes with dropout are those of all items."""
 
@@ -83,12 +95,12 @@ def bench(run: Run, heard: Heard, folds: list[Fold], items: int, epochs: float) 
     return Bench(run, heard, some, folds, fewer)
 
 
-def tried(here: Bench, candidate: Candidate) -> tuple[Tensor | None, str]:
-    """Which held-out gold items the candidate's students are right about (n,), fold after fold; or None and why not."""
+def tried(here: Bench, candidate: Candidate) -> Outcome | str:
+    """What became of the candidate on all folds, or the sentence by which it refused."""
     from distrust.methods import find
 
     _, options = find(candidate.name, dict(candidate.options))
-    right = []
+    right, tempered = [], []
     for turn, fold in enumerate(here.folds):
         parts = [here.pool.key, *((part.ids, part.labels.tolist()) for part in (fold.fit, fold.held))]
         asked = [teacher.fingerprint for teacher in here.run.teachers]
@@ -104,9 +116,25 @@ def tried(here: Bench, candidate: Candidate) -> tuple[Tensor | None, str]:
         name = f"trial-{candidate.name}-{turn + 1}"
         found = read_json(here.run.stages.done(name, key, build, everywhere=True) / "trial.json")
         if "refused" in found:
-            return None, found["refused"]
+            return str(found["refused"])
         right.append(torch.tensor(found["right"], dtype=torch.bool))
-    return torch.cat(right), ""
+        tempered.append(torch.tensor(found["tempered"], dtype=torch.float64))
+    return Outcome(torch.cat(right), crossed(tempered))
+
+
+def crossed(tempered: list[Tensor]) -> Tensor:
+    """Each fold's log-likelihoods (n_k, T) at the temperature that is best for the other folds: (n,)."""
+    sums = torch.stack([one.sum(0) for one in tempered])  # (K, T)
+    chosen = (sums.sum(0) - sums).argmax(-1).tolist()
+    return torch.cat([one[:, place] for one, place in zip(tempered, chosen, strict=True)])
+
+
+def tempered(chances: Tensor, labels: Tensor) -> Tensor:
+    """log P(label) of distributions (n, C) at every temperature, labels (n,) long: (n, T)."""
+    logs = chances.double().clamp(min=LEAST).log()
+    return torch.stack(
+        [(logs / one).log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1) for one in TEMPERATURES], -1
+    )
 
 
 def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) -> dict[str, Any]:
@@ -124,9 +152,10 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
     try:
         student = method.run(small, options)
         held = run.gold_items.select(run.gold_items.rows(fold.held.ids))
-        said = small.ask(student, held).distribution().argmax(-1)
+        said = small.ask(student, held).distribution()
     except DistrustError as error:
         return {"refused": str(error)}
     finally:
         small.close()
-    return {"right": (said == fold.held.labels).tolist()}
+    right = said.argmax(-1) == fold.held.labels
+    return {"right": right.tolist(), "tempered": tempered(said, fold.held.labels).tolist()}
