@@ -24,6 +24,7 @@ from distrust.labels import LabelSpace, doubt
 from distrust.processes import rank, wait
 from distrust.recipe import (
     Answer,
+    Asked,
     CausalAssistant,
     CausalStudent,
     CausalTeacher,
@@ -81,7 +82,7 @@ def opened(
             space=task.space if task.answers is None else None,
             answers=task.answers,
             pool=task.pool,
-            teachers=[build_teacher(one, task, book, recipe, asked, kept) for one in recipe.teachers],
+            teachers=[_as_said(build_teacher(one, task, book, recipe, asked, kept), one) for one in recipe.teachers],
             assistant=_assistant(task, book, recipe, asked, kept),
             new_student=student_maker(recipe.student, task.space, task),
             gold=task.gold,
@@ -168,6 +169,21 @@ def build_teacher(
     )
 
 
+def _as_said(teacher: Teacher, options: Asked) -> Teacher:
+    """The teacher, made wrong on purpose where its part of the recipe says so."""
+    if isinstance(options, CausalTeacher) or options.wrong is None:
+        return teacher
+    from distrust.workshop import SimulatedTeacher
+
+    return SimulatedTeacher(teacher, options.wrong)
+
+
+def as_they_are(recipe: Recipe) -> Recipe:
+    """The recipe with no teacher made wrong: what is bought of a real one serves every way of making it wrong."""
+    plain = [one if isinstance(one, CausalTeacher) else one.model_copy(update={"wrong": None}) for one in recipe.teachers]
+    return recipe.model_copy(update={"teachers": plain})
+
+
 def _assistant(
     task: Task, book: Ledger | None, recipe: Recipe, asked: Callable[[Any], None] | None, kept: Path | None
 ) -> Teacher | None:
@@ -183,7 +199,7 @@ def _assistant(
         from distrust.assistant import TRUTH
 
         task = replace(task, space=TRUTH, answers=None, gold=Gold((), torch.zeros(0, dtype=torch.long), TRUTH))
-    return build_teacher(recipe.assistant, task, book, recipe, asked, kept)
+    return _as_said(build_teacher(recipe.assistant, task, book, recipe, asked, kept), recipe.assistant)
 
 
 def _writer(options: CausalTeacher, task: Task) -> Teacher:

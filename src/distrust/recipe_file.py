@@ -24,6 +24,18 @@ from distrust.recipe import (
     Strict,
     TransformerStudent,
 )
+from distrust.recipe.wrong import (
+    Abstaining,
+    Adversary,
+    ClassBlind,
+    Exchanged,
+    InstanceDependent,
+    NearClone,
+    OverConfident,
+    Pairwise,
+    Stale,
+    Symmetric,
+)
 
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -134,14 +146,16 @@ def sentence(error: ValidationError, model: type[Strict] = Recipe, under: str = 
 
 
 def _kinds(where: list[str]) -> dict[str, type[Strict]]:
-    return ROOMS[where[0]]
+    return ROOMS[next(part for part in reversed(where) if part in ROOMS)]
 
 
 def _legal_keys(root: type[Strict], where: tuple[int | str, ...]) -> list[str]:
     model: Any = root
+    room: dict[str, type[Strict]] = {}
     for part in where:
+        room = ROOMS.get(str(part), room)
         if part in KINDS:
-            model = ROOMS[str(where[0])][str(part)]
+            model = room[str(part)]
         elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
             model = model.model_fields[str(part)].annotation
             options = [one for one in getattr(model, "__args__", ()) if isinstance(one, type) and issubclass(one, BaseModel)]
@@ -156,7 +170,24 @@ TEACHERS: dict[str, type[Strict]] = {
     "causal": CausalTeacher,
 }
 STUDENTS: dict[str, type[Strict]] = {"ngram": NgramStudent, "transformer": TransformerStudent, "causal": CausalStudent}
-ROOMS = {"teachers": TEACHERS, "assistant": TEACHERS | {"causal": CausalAssistant}, "student": STUDENTS}
+WRONGS: dict[str, type[Strict]] = {
+    "symmetric": Symmetric,
+    "pairwise": Pairwise,
+    "instance-dependent": InstanceDependent,
+    "near-clone": NearClone,
+    "adversary": Adversary,
+    "abstaining": Abstaining,
+    "over-confident": OverConfident,
+    "exchanged": Exchanged,
+    "class-blind": ClassBlind,
+    "stale": Stale,
+}
+ROOMS = {
+    "teachers": TEACHERS,
+    "assistant": TEACHERS | {"causal": CausalAssistant},
+    "student": STUDENTS,
+    "wrong": WRONGS,
+}
 KINDS = {kind for room in ROOMS.values() for kind in room}
 PLAIN = {  # pydantic's words where they are those of a programmer
     "string_type": "must be text; put it in quotes",

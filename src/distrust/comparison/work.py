@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from distrust.build import opened
+from distrust.build import as_they_are, opened
 from distrust.comparison.cells import Cell
 from distrust.comparison.figures import Outcome
 from distrust.errors import DistrustError, RunError
@@ -149,6 +149,7 @@ def _paid(recipe: Recipe) -> bool:
 
 def _buy(recipe: Recipe, folder: Path, asked: Callable[[Any], None]) -> Path:
     """Buy what paid teachers say of the pool and of gold outside it, once for all cells of the same questions and caps."""
+    recipe = as_they_are(recipe)
     asking = recipe.model_dump(mode="json", include={"data", "labels", "task", "answer", "teachers", "budget"})
     if recipe.gold is not None and (
         recipe.gold.path is not None or any(getattr(one, "few_shot", 0) for one in recipe.teachers)

@@ -29,8 +29,23 @@ from distrust.recipe.asked import (
 )
 from distrust.recipe.strict import Strict
 from distrust.recipe.taught import CausalStudent, NgramStudent, StudentRecipe, Train, TransformerStudent
+from distrust.recipe.wrong import (
+    Abstaining,
+    Adversary,
+    ClassBlind,
+    Exchanged,
+    InstanceDependent,
+    NearClone,
+    OverConfident,
+    Pairwise,
+    Stale,
+    Symmetric,
+    WrongRecipe,
+)
 
 __all__ = [
+    "Abstaining",
+    "Adversary",
     "Answer",
     "Asked",
     "AssistantRecipe",
@@ -38,24 +53,33 @@ __all__ = [
     "CausalAssistant",
     "CausalStudent",
     "CausalTeacher",
+    "ClassBlind",
     "Classifier",
     "Compare",
     "Contender",
     "Data",
     "Endpoint",
+    "Exchanged",
     "GoldRecipe",
+    "InstanceDependent",
     "Method",
+    "NearClone",
     "NgramStudent",
+    "OverConfident",
+    "Pairwise",
     "Parse",
     "Price",
     "Recipe",
     "Recorded",
     "Source",
+    "Stale",
     "Strict",
     "StudentRecipe",
+    "Symmetric",
     "TeacherRecipe",
     "Train",
     "TransformerStudent",
+    "WrongRecipe",
     "is_judge",
 ]
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from distrust.recipe.strict import Strict
+from distrust.recipe.wrong import WrongRecipe
 
 
 class Price(Strict):
@@ -46,6 +47,9 @@ class Recorded(Strict):
     text: str = Field("text", description="text column of `path`, when joined by text")
     confidence: str | None = Field(None, description="column of the teacher's stated confidence in its answer")
     rationale: str | None = Field(None, description="column of the teacher's explanation, kept as its raw text")
+    wrong: WrongRecipe | None = Field(
+        None, description="make its answers wrong on purpose, to see what a method does about it: docs/workshop.md"
+    )
     labels: dict[str, str] = Field(default_factory=dict, description="its spelling of a label: the task's label")
     knows: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="the classes it can answer with, where it does not know all of the task's; default: all"
@@ -76,6 +80,9 @@ class Classifier(Strict):
         None, gt=0, description="keep so many classes of its logits, the likeliest, and the mass of the rest; default: all"
     )
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    wrong: WrongRecipe | None = Field(
+        None, description="make its answers wrong on purpose, to see what a method does about it: docs/workshop.md"
+    )
 
     @model_validator(mode="after")
     def _head_is_of_a_feature(self) -> Classifier:
@@ -133,6 +140,9 @@ class Endpoint(Strict):
     requests_per_minute: float | None = Field(None, gt=0, description="rate limit; default: none")
     timeout: float = Field(60, gt=0, description="seconds for one request")
     retries: int = Field(6, ge=0, description="tries after the first, on 408, 409, 429, 5xx and broken connections")
+    wrong: WrongRecipe | None = Field(
+        None, description="make its answers wrong on purpose, to see what a method does about it: docs/workshop.md"
+    )
     price: Price = Price()
     budget: Budget = Field(Budget(), description="caps of this teacher alone")
 
@@ -179,8 +189,8 @@ class CausalAssistant(CausalTeacher):
 
 # keys of a teacher that mean something only where there are classes
 OF_CLASSES: dict[str, tuple[str, ...]] = {
-    "recorded": ("labels", "knows", "rationale"),
-    "endpoint": ("labels", "knows", "parse", "structured", "logprobs"),
+    "recorded": ("labels", "knows", "rationale", "wrong"),
+    "endpoint": ("labels", "knows", "parse", "structured", "logprobs", "wrong"),
     "causal": (),
 }
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint | CausalTeacher, Field(discriminator="kind")]
