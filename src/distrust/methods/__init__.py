@@ -94,7 +94,6 @@ METHODS = {
     "speculative-kd": Method(
         speculative_kd, SpeculativeKd, "follow a language model on texts that the student writes and it corrects"
     ),
-    "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "fitnet-mkd": Method(fitnet_mkd, FitnetMkd, "several teachers alike, in logits and in features"),
 }
 
