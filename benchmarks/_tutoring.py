@@ -1,0 +1,155 @@
+"""Language models to learn from, small enough for two cores: a real one and its students, and texts that both read.
+
+The teacher is `stories260k`, a Llama of 260,032 parameters with its own tokenizer. The texts are stories that it writes at
+temperature 1, or Shakespeare's, for which it was not trained. Students are Llamas of fewer dimensions, from random weights
+or cut out of the teacher's, and all begin from the same fine-tuning on the texts. Knows nothing of methods.
+"""
+
+from __future__ import annotations
+
+import copy
+import lzma
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distrust.answers import Answers
+from distrust.data import Items
+from distrust.distillation import default_objective
+from distrust.labelled import from_texts
+from distrust.recipe import Answer, Train
+from distrust.recipe import CausalStudent as Described
+from distrust.sides import Side
+from distrust.students.causal import CausalStudent, build
+from distrust.students.sampling import Sampling, generate
+from distrust.teachers.local_writer import LocalWriter
+from distrust.train import Fit, fit
+from tests.stories import save_stories
+
+PROMPT, COMPLETION = 24, 48  # tokens at most
+WORDS = 10  # of a text, which are its prompt
+POOL, TEST = 1500, 200
+ANSWERS = Answers(Answer())
+BATCH = 25
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which texts, how wide a student, and from which weights."""
+
+    texts: str  # "stories" or "shakespeare"
+    width: int
+    start: str = "random"  # or "teacher"
+
+    @property
+    def name(self) -> str:
+        return f"{self.texts}.{self.width}" + ("" if self.start == "random" else f".{self.start}")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Prompts with their completions."""
+
+    pool: Items  # with a column `completion`
+    test: Items
+
+
+def teacher() -> LocalWriter:
+    """The real model."""
+    return LocalWriter("stories260k", _read(_folder(), 0), Sampling(temperature=1.0))
+
+
+@cache
+def texts(kind: str) -> Texts:
+    """Texts of one kind, always the same."""
+    said = _stories() if kind == "stories" else _shakespeare()
+    words = [one.split() for one in said]
+    items = [(" ".join(one[:WORDS]), " ".join(one[WORDS : 3 * WORDS + 5])) for one in words if len(one) >= 2 * WORDS]
+    assert len(items) >= POOL + TEST, len(items)
+    return Texts(_items(items[:POOL], "p"), _items(items[POOL : POOL + TEST], "t"))
+
+
+def student(cell: Cell, seed: int) -> CausalStudent:
+    """A student after two epochs of fine-tuning on the cell's texts: where every method begins."""
+    made = _read(_folder(), seed, cell.width)
+    if cell.start == "teacher":
+        _cut(_read(_folder(), 0).module.state_dict(), made.module)
+    told = texts(cell.texts).pool
+    labelled = from_texts(told, [{one: 1.0} for one in told.columns["completion"]])
+    loop = Train(num_train_epochs=2, per_device_train_batch_size=BATCH, learning_rate=5e-3, save_seconds=1e9)
+    with tempfile.TemporaryDirectory() as folder:
+        fit([Side(made, default_objective(labelled), loop)], Fit("student", labelled, loop, seed, Path(folder)))
+    return made
+
+
+def copied(one: CausalStudent) -> CausalStudent:
+    """The same student again, to be trained by another method."""
+    return replace(one, module=copy.deepcopy(one.module))
+
+
+def _items(pairs: list[tuple[str, str]], start: str) -> Items:
+    ids = tuple(f"{start}{row}" for row in range(len(pairs)))
+    return Items(ids, tuple(prompt for prompt, _ in pairs), {"completion": tuple(text for _, text in pairs)})
+
+
+def _stories() -> list[str]:
+    """What the teacher writes at temperature 1, of nothing: kept, since it takes a minute."""
+    kept = _folder().parent / f"stories-{POOL + TEST}.txt"
+    if not kept.is_file():
+        count = POOL + TEST + 200
+        items = Items(tuple(f"s{row}" for row in range(count)), tuple([""] * count))
+        written = generate(teacher().model, items, temperature=1.0, max_new_tokens=80, seed=11, rows=256)
+        lines = [" ".join(one[0].split()) for one in written.texts]
+        kept.write_text("\n".join(lines), encoding="utf-8")
+    return kept.read_text(encoding="utf-8").splitlines()
+
+
+def _shakespeare() -> list[str]:
+    raw = lzma.decompress((Path(os.environ["DISTRUST_DATA"]) / "tinyshakespeare" / "input.txt.xz").read_bytes()).decode()
+    words = raw.split()
+    size = 3 * WORDS + 5
+    return [" ".join(words[at : at + size]) for at in range(0, len(words) - size, size)]
+
+
+@cache
+def _folder() -> Path:
+    """The teacher as transformers loads it, converted once."""
+    folder = Path(tempfile.gettempdir()) / "distrust-tutoring" / "stories260k"
+    if not (folder / "config.json").is_file():
+        folder.parent.mkdir(exist_ok=True)
+        save_stories(folder, Path(os.environ["DISTRUST_DATA"]))
+    return folder
+
+
+def _read(folder: Path, seed: int, width: int | None = None) -> CausalStudent:
+    """The teacher's model; or one of another width from random weights, with its tokenizer."""
+    common: dict[str, Any] = {"template": "{prompt}", "max_prompt_length": PROMPT, "max_completion_length": COMPLETION}
+    if width is None:
+        options = Described(kind="causal", model=str(folder), **common)
+    else:
+        heads = max(2, width // 8)
+        config = {
+            "model_type": "llama",
+            "hidden_size": width,
+            "intermediate_size": width * 8 // 3,
+            "num_hidden_layers": 5,
+            "num_attention_heads": heads,
+            "num_key_value_heads": heads // 2,
+            "max_position_embeddings": 512,
+            "tie_word_embeddings": True,
+        }
+        options = Described(kind="causal", config=config, tokenizer=str(folder), **common)
+    return build(options, ANSWERS, seed, Items((), ()))
+
+
+def _cut(weights: dict[str, Tensor], module: torch.nn.Module) -> None:
+    """The first rows and columns of every matrix of the teacher."""
+    with torch.no_grad():
+        for name, own in module.state_dict().items():
+            own.copy_(weights[name][tuple(slice(size) for size in own.shape)])
