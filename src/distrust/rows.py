@@ -54,8 +54,8 @@ class Completions:
     """A training set of open answers as the sides read it: a row for each completion that an item is told.
 
     A row counts, at every token of its completion, the item's weight times what the completion weighs in the item's target.
-    Prompts and padding count nothing, so that a step is divided by all tokens it learns from. The sides share one tokenizer:
-    what is told of a token is told to all of them.
+    Prompts and padding count nothing, so that a step is divided by all tokens it learns from. What is told of a token is of
+    the first side's tokens, and of all sides' where they share one tokenizer.
     """
 
     def __init__(self, students: Sequence[Student], labelled: Labelled) -> None:
@@ -75,11 +75,15 @@ class Completions:
         return self.encoded[0].notes
 
     def take(self, rows: Tensor) -> tuple[list[dict[str, Tensor]], Batch]:
-        """Rows (n,) long to each side's inputs and what is told: labels (n, T), weight (n, T), the item's row (n,)."""
+        """Rows (n,) long to each side's inputs and what is told: labels (n, T), weight (n, T), the item's row (n,).
+
+        And `lengths` (n, S): of how many tokens each side reads the completion.
+        """
         inputs = [one.batch(rows) for one in self.encoded]
         labels = inputs[0]["labels"]
         weight = self.weight[rows].unsqueeze(-1) * (labels != IGNORED)
-        return inputs, {"labels": labels, "weight": weight, "row": self.whose[rows]}
+        lengths = torch.stack([(own["labels"] != IGNORED).sum(-1) for own in inputs], -1)
+        return inputs, {"labels": labels, "weight": weight, "row": self.whose[rows], "lengths": lengths}
 
     def asked(self, rows: Tensor, side: int = 0) -> dict[str, Tensor]:
         """The prompts of rows (n,) as a side reads them: inputs (n, P), padded on the left."""

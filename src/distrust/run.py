@@ -150,6 +150,11 @@ class Run:
             raise RunError("This method needs classes, and the answers of a generation task are open; distill does not.")
         return self._space
 
+    @property
+    def evidence_folder(self) -> Path:
+        """Where what local teachers said is kept, which runs may share."""
+        return self._store.folder
+
     def close(self) -> None:
         """Let go of the folder, for another run in this program; a process that ends lets go by itself."""
         if self._lock is not None:

@@ -7,7 +7,7 @@ temperature 1, and the teacher is whatever the caller takes for the original.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,6 +17,7 @@ from distrust.data import Items
 from distrust.errors import DataError
 from distrust.losses import linear
 from distrust.losses.chunks import Projected
+from distrust.losses.surprise import logits
 from distrust.modules import device_of, frozen
 from distrust.students.causal import CausalStudent
 from distrust.students.completions import Reader
@@ -70,7 +71,7 @@ def following(
             counted = labels >= 0
             mine, theirs = student.hidden(inputs[0]), teacher.hidden(inputs[1])
             sums[0] += float(linear.divergence(mine, theirs, counted=counted, count=1, vocabulary=size)[0])
-            said = [_logits(one, counted, size) for one in (mine, theirs)]  # (n, V) of the tokens that count
+            said = [logits(replace(one, hidden=one.hidden[counted]), size) for one in (mine, theirs)]  # (n, V) each
             sums[1] += float((said[0].argmax(-1) == said[1].argmax(-1)).sum())
             wanted = labels[counted]
             for place, one in enumerate(said):
@@ -109,9 +110,3 @@ def distinct(texts: Sequence[str], n: int = 2) -> float:
     words = [text.split() for text in texts]
     grams = [tuple(one[at : at + n]) for one in words for at in range(len(one) - n + 1)]
     return len(set(grams)) / len(grams) if grams else float("nan")
-
-
-def _logits(side: Projected, counted: Tensor, size: int) -> Tensor:
-    """Logits of the positions that count, (n, V)."""
-    made = torch.nn.functional.linear(side.hidden[counted], side.weight, side.bias).float()[:, :size]
-    return made if side.softcap is None else side.softcap * torch.tanh(made / side.softcap)

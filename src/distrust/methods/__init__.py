@@ -42,6 +42,7 @@ from distrust.methods.speculative_kd import SpeculativeKd, speculative_kd
 from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
 from distrust.methods.taid import Taid, taid
 from distrust.methods.uhc import Uhc, uhc
+from distrust.methods.uld import Uld, uld
 from distrust.recipe import Strict
 from distrust.recipe_file import sentence
 from distrust.run import Run
@@ -87,6 +88,7 @@ METHODS = {
     "auto": Method(auto, Auto, "try the methods that can run on gold, and carry out the one that wins"),
     "okd": Method(okd, Okd, "a language model that moves towards its student while the student learns from it"),
     "gkd": Method(gkd, Gkd, "follow a language model's probabilities of tokens, on given texts and on the student's own"),
+    "uld": Method(uld, Uld, "follow a language model with another tokenizer: texts, and how sure to be of each token"),
     "taid": Method(taid, Taid, "follow a target that sets out from the student and arrives at a language model"),
     "distillm": Method(
         distillm, Distillm, "follow a language model by a skew divergence, on the student's own texts as it needs them"

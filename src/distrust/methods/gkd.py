@@ -1,19 +1,25 @@
-"""gkd: a student follows a language model's probabilities of tokens, on given texts and on its own. Agarwal et al. 2024.
+"""gkd: a student follows language models' probabilities of tokens, on given texts and on its own. Agarwal et al. 2024.
 
 With `on_policy: 0` it is distillation word by word (Kim and Rush 2016, Sanh et al. 2019); with 1 and the forward divergence
 on-policy KD; ImitKD (Lin et al. 2020) mixes both. The paper's mixture with fine-tuning on gold is its `gold_weight` here.
+Several teachers, each token's trust in them, and evidence that is asked for once are ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from distrust.files import fingerprint
-from distrust.losses.chunks import Projected
-from distrust.methods.language import TUTOR, Divergence, own_texts, probe, pull, shared, texts, tutor
+from distrust.losses import ranking, sampled_cross_entropy, topk_kl
+from distrust.losses.blocks import Loss
+from distrust.methods.heard import Rule, believed, beside, heard
+from distrust.methods.language import Divergence, divergence, own_texts, probe, shared, texts, towards, tutors
 from distrust.objective import Batch
 from distrust.processes import mix
 from distrust.recipe import Strict
@@ -22,6 +28,7 @@ from distrust.run import Run
 from distrust.sides import Joint, Parts, Side
 from distrust.students import Student
 from distrust.students.causal import writer
+from distrust.token_evidence import Kept
 
 
 class Gkd(Strict):
@@ -38,25 +45,47 @@ class Gkd(Strict):
     on_policy: float = Field(0.5, ge=0, le=1, description="share of the steps on texts that the student writes itself")
     sampling_temperature: float = Field(1.0, gt=0, description="of those texts")
     temperature: float = Field(1.0, gt=0, description="softens both sides in the divergence")
+    ranking: float = Field(0.0, ge=0, description="weight of a loss on the order of both sides' ten likeliest tokens")
+    trust: Rule = Field(
+        "alike",
+        description="in several teachers, token by token: by how likely each finds the text's token (`label`, on given "
+        "texts alone), or by how sure it is (`entropy`)",
+    )
+    teacher_evidence: Kept = Field(
+        Kept(),
+        description="`{top: 64}` or `{samples: 50}`: what is kept of the teachers, asked about each given text once, ever; "
+        "default: nothing, they are asked in each step",
+    )
     gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
 
     @model_validator(mode="after")
-    def _share_is_of_something(self) -> Gkd:
+    def _fits_together(self) -> Gkd:
         if self.share is not None and self.divergence not in shared():
             raise ValueError(f"`share` is of {', '.join(shared())}; the divergence {self.divergence} has none")
+        if self.on_policy and self.trust == "label":
+            raise ValueError(
+                "trust `label` goes by tokens of given texts, which a student's own are not; set `on_policy: 0`"
+            )
+        if self.on_policy and self.teacher_evidence:
+            raise ValueError("`teacher_evidence` is of given texts, and a student's own are always new; set `on_policy: 0`")
+        if self.teacher_evidence.samples and (self.divergence != "forward" or self.temperature != 1 or self.ranking):
+            raise ValueError("`samples` are unbiased for the forward divergence at temperature 1 alone, without `ranking`")
         return self
 
 
 def gkd(run: Run, options: Gkd) -> Student:
-    """Train a student on the teacher's probabilities. Raises RunError, before training, where the two do not go together."""
-    its = tutor(run)
-    told = texts(run, [its], options.gold_weight)
-    towards, on = pull(options.divergence, options.share, options.temperature, its.vocabulary), probe(told, its)
+    """Train a student on teachers' probabilities. Raises RunError, before training, where they do not go together."""
+    here = tutors(run)
+    told = texts(run, here, options.gold_weight)
+    sides = beside(here, options.teacher_evidence, run.evidence_folder, run.options)
+    follow = partial(towards, loss=_loss(options), temperature=options.temperature, vocabulary=here[0].vocabulary)
+    on = probe(told, here[0])
 
-    def losses(said: Mapping[str, Projected], batch: Batch) -> Mapping[str, Parts]:
-        return {"student": {"divergence": towards(said["student"], said[TUTOR], batch)}}
+    def losses(said: Mapping[str, Any], batch: Batch) -> Mapping[str, Parts]:
+        targets, trust = heard(options.trust, here, said, batch)
+        return {"student": {"divergence": follow(said["student"], targets, batch, trust)}}
 
-    def rewrite(sides: Sequence[Side], rows: Completions, chosen: torch.Tensor, step: int, _: int) -> Completions:
+    def rewrite(sides: Sequence[Side], rows: Completions, chosen: Tensor, step: int, _: int) -> Completions:
         draw = torch.Generator().manual_seed(mix(run.seed, step, 3))
         if float(torch.rand((), generator=draw)) >= options.on_policy:
             return rows.select(chosen)
@@ -64,13 +93,34 @@ def gkd(run: Run, options: Gkd) -> Student:
         return rows.select(chosen, own_texts(student, rows, chosen, step, run.seed, options.sampling_temperature))
 
     def measure(sides: Sequence[Side]) -> Mapping[str, float]:
-        return on.figures(writer(sides[0].student), its.model, run.seed)
+        student = writer(sides[0].student)
+        found = {one.teacher.name: on.figures(student, one.model, run.seed) for one in here}
+        if len(here) == 1:
+            return found[here[0].teacher.name]
+        return {f"{name}.{figure}": value for name, own in found.items() for figure, value in own.items()}
 
     joint = Joint(
-        fingerprint("gkd", its.key),
-        [its.side(run.options)],
+        fingerprint("gkd", *(one.key for one in here)),
+        sides,
         losses,
         rewrite if options.on_policy else None,
-        measure,
+        None if options.teacher_evidence else measure,  # which would ask them again in each epoch
     )
+    believed(run, options.trust, here, sides, told)
     return run.fit("student", told, options=options, joint=joint)
+
+
+def _loss(options: Gkd) -> Loss:
+    """What is minimised from each target."""
+    if options.teacher_evidence.samples:
+        return sampled_cross_entropy
+    if options.teacher_evidence.top and options.divergence == "forward" and not options.ranking:
+        return topk_kl
+    plain = divergence(options.divergence, options.share)
+    if not options.ranking:
+        return plain
+
+    def ranked(logits: Tensor, target: Tensor, temperature: float) -> Tensor:
+        return plain(logits, target, temperature) + options.ranking * ranking(logits, target)
+
+    return ranked

@@ -74,7 +74,8 @@ class Tutor:
 
     teacher: LocalWriter
     model: CausalStudent  # its own module, reading completions as the student does
-    vocabulary: int  # tokens that both know; what pads a head beyond is nobody's
+    vocabulary: int  # its tokens; what pads a head beyond is nobody's
+    called: str = TUTOR  # as a side
 
     @property
     def key(self) -> str:
@@ -83,22 +84,40 @@ class Tutor:
 
     def side(self, options: Train, every: int = 0) -> Side:
         """The teacher in the loop: in eval mode, moving on every n-th step or never."""
-        return Side(self.model, Objective({}), options, TUTOR, every, steady=True)
+        return Side(self.model, Objective({}), options, self.called, every, steady=True)
 
 
-def tutor(run: Run) -> Tutor:
+def tutor(run: Run, same_tokens: bool = True) -> Tutor:
     """The run's language model.
 
     Raises:
-        RunError: none or several; another tokenizer than the student's; too short a context; logits made in a way
-            that is not known here.
+        RunError: none or several; another tokenizer than the student's, unless that may be; too short a context; logits
+            made in a way that is not known here.
     """
-    found = [one for one in run.teachers if isinstance(one, LocalWriter)]
+    found = _writers(run)
     if len(found) != 1:
         names = ", ".join(one.name for one in found) or "none"
         raise RunError(f"This method learns from one language model of `kind: causal`, and the teachers name {names}.")
-    teacher, student = found[0], writer(run.new_student(run.seed))
-    _same_tokens(teacher.name, teacher.model, student)
+    return _tutor(run, found[0], TUTOR, same_tokens)
+
+
+def tutors(run: Run) -> list[Tutor]:
+    """The run's language models, by name, so that their order in the recipe changes nothing. Raises RunError as `tutor`."""
+    found = sorted(_writers(run), key=lambda one: one.name)
+    if not found:
+        raise RunError("This method learns from language models of `kind: causal`, and the teachers name none.")
+    names = [TUTOR] if len(found) == 1 else [f"{TUTOR}-{place}" for place in range(len(found))]
+    return [_tutor(run, one, name) for one, name in zip(found, names, strict=True)]
+
+
+def _writers(run: Run) -> list[LocalWriter]:
+    return [one for one in run.teachers if isinstance(one, LocalWriter)]
+
+
+def _tutor(run: Run, teacher: LocalWriter, called: str, same_tokens: bool = True) -> Tutor:
+    student = writer(run.new_student(run.seed))
+    if same_tokens:
+        _same_tokens(teacher.name, teacher.model, student)
     reader = replace(teacher.model.reader, max_completion_length=student.reader.max_completion_length)
     longest = reader.max_prompt_length + reader.max_completion_length
     limit = token_limit(teacher.model.module, reader.tokenizer)
@@ -112,7 +131,7 @@ def tutor(run: Run) -> Tutor:
     mine, its = (_size(one.module) for one in (student, teacher.model))
     if its < mine:
         run.warn(f"{teacher.name} has {its:,} parameters and its student {mine:,}: the student is the larger of the two.")
-    return Tutor(teacher, replace(teacher.model, reader=reader), len(student.reader.tokenizer))
+    return Tutor(teacher, replace(teacher.model, reader=reader), len(reader.tokenizer), called)
 
 
 def texts(run: Run, tutors: Sequence[Tutor], gold_weight: float) -> Labelled:
@@ -129,18 +148,19 @@ def texts(run: Run, tutors: Sequence[Tutor], gold_weight: float) -> Labelled:
 Pull = Callable[..., Tensor]  # (student, targets, batch, trust=None), as `towards` takes them, to a loss ()
 
 
-def pull(name: str, share: float | None, temperature: float, vocabulary: int) -> Pull:
-    """A divergence of the student from its teachers over the tokens that count, reduced: `towards` without its rest.
-
-    Raises:
-        RunError: a share for a divergence that has none.
-    """
+def divergence(name: str, share: float | None) -> Loss:
+    """A divergence by name. Raises RunError for a share where it has none."""
     loss, called = DIVERGENCES[name]
-    if share is not None:
-        if called is None:
-            raise RunError(f"The divergence {name} has no share; leave it out, or choose one of {', '.join(shared())}.")
-        loss = partial(loss, **{called: share})
-    return partial(towards, loss=loss, temperature=temperature, vocabulary=vocabulary)
+    if share is None:
+        return loss
+    if called is None:
+        raise RunError(f"The divergence {name} has no share; leave it out, or choose one of {', '.join(shared())}.")
+    return partial(loss, **{called: share})
+
+
+def pull(name: str, share: float | None, temperature: float, vocabulary: int) -> Pull:
+    """A divergence of the student from its teacher over the tokens that count, reduced: `towards` without its rest."""
+    return partial(towards, loss=divergence(name, share), temperature=temperature, vocabulary=vocabulary)
 
 
 def towards(
@@ -158,6 +178,8 @@ def towards(
     trust: (M, n, T), how much of each of M targets; None: of one target all, of several each alike.
     """
     weights = batch["weight"]  # (n, T)
+    if isinstance(targets, Sequence) and len(targets) == 1:
+        (targets,) = targets
     if isinstance(targets, Sequence):
         if trust is None:
             trust = weights.new_full((len(targets), 1, 1), 1 / len(targets))
@@ -214,8 +236,8 @@ def _same_tokens(name: str, teacher: CausalStudent, student: CausalStudent) -> N
     if mine.get_vocab() != its.get_vocab() or mine.eos_token_id != its.eos_token_id:
         raise RunError(
             f"{name} and the student have different tokenizers ({len(its)} and {len(mine)} tokens), so their "
-            "probabilities are of different things; give the student the teacher's tokenizer, or learn from its texts with "
-            "the method distill."
+            "probabilities are of different things; give the student the teacher's tokenizer, or learn with the method uld "
+            "(sorted probabilities, whatever the tokens), or from its texts alone with the method distill."
         )
 
 

@@ -14,7 +14,7 @@ from distrust.trust.confusions import Confusions, DawidSkene
 from distrust.trust.consistency import self_certainty, self_consistency, silence
 from distrust.trust.distribution import certainty, confidence, entropy, margin
 from distrust.trust.ebcc import Ebcc
-from distrust.trust.entropy_weights import entropy_weights
+from distrust.trust.entropy_weights import entropy_shares, entropy_weights
 from distrust.trust.estimators import ESTIMATORS, TrustModel, find
 from distrust.trust.familiarity import energy, mahalanobis, max_logit, neighbours
 from distrust.trust.gold import cross_entropy, likelihood
@@ -57,6 +57,7 @@ __all__ = [
     "cross_entropy",
     "energy",
     "entropy",
+    "entropy_shares",
     "entropy_weights",
     "find",
     "fit_calibration",

@@ -27,6 +27,12 @@ def entropy_weights(logits: Tensor, answered: Tensor | None = None) -> Tensor:
         DataError: a mask of another shape.
     """
     speaks = speaking(logits, answered)
-    unsure = entropy(logits.masked_fill(~speaks.unsqueeze(-1), 0.0).softmax(-1)) * speaks
+    unsure = entropy(logits.masked_fill(~speaks.unsqueeze(-1), 0.0).softmax(-1))
+    return entropy_shares(unsure, speaks.to(unsure.dtype))
+
+
+def entropy_shares(unsure: Tensor, heard: Tensor) -> Tensor:
+    """`entropy_weights` of entropies: (M, *items), and who is heard, 1 or 0, (M, *items), to weights (M, *items)."""
+    unsure = unsure * heard
     total = unsure.sum(0)
-    return shared(1 - unsure / torch.where(total > 0, total, 1.0), speaks.to(unsure.dtype))
+    return shared(1 - unsure / torch.where(total > 0, total, 1.0), heard)
