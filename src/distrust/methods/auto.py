@@ -36,7 +36,7 @@ class Auto(Strict):
     candidates: list[str] | None = Field(
         None, description="methods to try beside plain distillation; default: those of docs/auto.md that suit the run"
     )
-    folds: int = Field(3, ge=2, description="of gold: students of a trial learn from the others and are judged on one")
+    folds: int = Field(5, ge=2, description="of gold: students of a trial learn from the others and are judged on one")
     trial_items: int = Field(2000, gt=0, description="of the pool, from which a trial learns, at most")
     trial_epochs: float = Field(0.5, gt=0, le=1, description="share of the recipe's epochs that a trial trains for")
 

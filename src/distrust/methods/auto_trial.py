@@ -149,6 +149,8 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
     ]
     gold = Gold(fold.fit.ids, fold.fit.labels, run.space, seed=run.gold.seed)
     small = run.beside(folder / "run", pool=here.pool, teachers=teachers, gold=gold, options=here.options)
+    if (progress := run.progress) is not None:
+        small.progress = lambda task, *how: progress(f"trial of {candidate.name}: {task}", *how)
     try:
         student = method.run(small, options)
         held = run.gold_items.select(run.gold_items.rows(fold.held.ids))
