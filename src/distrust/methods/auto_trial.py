@@ -75,6 +75,7 @@ class Bench:
     pool: Items  # the items to learn from, none of them gold
     folds: list[Fold]
     options: Train
+    key: str  # of all that is the same in every trial: teachers, untrained student, loop, seed
 
 
 def bench(run: Run, heard: Heard, folds: list[Fold], items: int, epochs: float) -> Bench:
@@ -92,7 +93,8 @@ def bench(run: Run, heard: Heard, folds: list[Fold], items: int, epochs: float) 
     whole, batch = run.options.num_train_epochs, run.options.per_device_train_batch_size
     least = min(LEAST_STEPS, whole * math.ceil(len(run.pool) / batch)) / math.ceil(max(1, len(some)) / batch)
     fewer = run.options.model_copy(update={"num_train_epochs": math.ceil(max(epochs * whole, least))})
-    return Bench(run, heard, some, folds, fewer)
+    asked, start = [teacher.fingerprint for teacher in run.teachers], run.new_student(run.seed).key
+    return Bench(run, heard, some, folds, fewer, fingerprint(asked, start, fewer.model_dump(), run.seed, some.key))
 
 
 def tried(here: Bench, candidate: Candidate) -> Outcome | str:
@@ -102,11 +104,8 @@ def tried(here: Bench, candidate: Candidate) -> Outcome | str:
     _, options = find(candidate.name, dict(candidate.options))
     right, tempered = [], []
     for turn, fold in enumerate(here.folds):
-        parts = [here.pool.key, *((part.ids, part.labels.tolist()) for part in (fold.fit, fold.held))]
-        asked = [teacher.fingerprint for teacher in here.run.teachers]
-        start = here.run.new_student(here.run.seed).key
-        loop = here.options.model_dump()
-        key = fingerprint("trial", candidate.name, options.model_dump(), parts, asked, start, loop, here.run.seed)
+        gold = [(part.ids, part.labels.tolist()) for part in (fold.fit, fold.held)]
+        key = fingerprint("trial", candidate.name, options.model_dump(), here.key, gold)
 
         def build(folder: Path, fold: Fold = fold) -> None:
             found = _carried_out(here, candidate, fold, folder)
