@@ -86,16 +86,16 @@ def test_another_way_of_keeping_and_another_teacher_have_folders_of_their_own(tm
 
 def test_a_kill_between_shards_loses_nothing_that_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_evidence, "TEXTS", 2)
-    teacher, real, asked = keeper(tmp_path), StoredTeacher._text, []
+    teacher, real, asked = keeper(tmp_path), StoredTeacher._columns, []
 
     def dying(self: StoredTeacher, *given: object) -> dict[str, Tensor]:
-        asked.append(given[1])
+        asked.append(1)
         if len(asked) == 4:
             raise KeyboardInterrupt
         return real(self, *given)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(StoredTeacher, "_text", dying)
+        patch.setattr(StoredTeacher, "_columns", dying)
         with pytest.raises(KeyboardInterrupt):
             said(teacher, TEXTS, torch.arange(6))
     seen: list[int] = []

@@ -23,10 +23,9 @@ from distrust.errors import TeacherError
 from distrust.files import file_name, fingerprint, write_json
 from distrust.logits import TopK, top
 from distrust.losses import Sampled, sampled
-from distrust.losses.chunks import Projected
 from distrust.losses.surprise import logits, measured
 from distrust.mapped import Mapped
-from distrust.modules import device_of, frozen
+from distrust.modules import best_device, device_of, frozen
 from distrust.processes import rank, wait
 from distrust.recipe import Strict
 from distrust.sharding import bare
@@ -136,34 +135,35 @@ class StoredTeacher(CausalStudent):
         first = {key: row for row, key in reversed(list(enumerate(keys)))}  # the same text may be told twice
         known = shards.rows([f"{key}/0" for key in first]) >= 0
         absent = torch.tensor([row for row, there in zip(first.values(), known.tolist(), strict=True) if not there]).long()
-        live, device = replace_module(self), device_of(self.asked)
-        for rows in torch.split(absent, TEXTS) if len(absent) else ():
+        if not len(absent):
+            return
+        live, was = _live(self), device_of(self.asked)
+        self.asked.to(best_device())
+        for rows in torch.split(absent, TEXTS):
             with frozen(self.asked):
-                inputs = {name: value.to(device) for name, value in read.batch(rows).items()}
-                said = live.hidden(inputs)  # (n, T, d)
-                parts = [self._text(said, inputs["labels"], at, keys[row], read, row, names) for at, row in _each(rows)]
-            lengths = _blocks(read.completions.lengths[rows])
-            blocks = [f"{keys[row]}/{block}" for at, row in _each(rows) for block in range(int(lengths[at]))]
+                inputs = {name: value.to(best_device()) for name, value in read.batch(rows).items()}
+                said, parts = live.hidden(inputs), []  # (n, T, d)
+                for at, row in enumerate(rows.tolist()):
+                    length = int(read.completions.lengths[row])
+                    z = logits(replace(said, hidden=said.hidden[at, :length]), self.vocabulary).cpu()  # (L, V)
+                    if not bool(z.isfinite().all()):
+                        item = names[int(read.whose[row])]
+                        raise TeacherError(f"The teacher's logits of item {item} are not finite; look at its weights.")
+                    parts.append(self._columns(z, inputs["labels"][at, :length].cpu(), keys[row]))
+            told = zip(rows.tolist(), parts, strict=True)
+            blocks = [f"{keys[row]}/{block}" for row, own in told for block in range(len(own["ids"]))]
             shards.append(blocks, {name: torch.cat([one[name] for one in parts]) for name in parts[0]}, {})
+        self.asked.to(was)
 
-    def _text(
-        self, said: Projected, labels: Tensor, at: int, key: str, read: Exchanges, row: int, names: Sequence[str]
-    ) -> dict[str, Tensor]:
-        """What is kept of one text: columns (blocks, BLOCK, ...)."""
-        length = int(read.completions.lengths[row])
-        z = logits(replace(said, hidden=said.hidden[at, :length]), self.vocabulary).cpu()  # (L, V)
-        if not bool(z.isfinite().all()):
-            raise TeacherError(
-                f"The teacher's logits of item {names[int(read.whose[row])]} are not finite; check its weights."
-            )
-        columns = dict(zip(("surprise", "entropy"), measured(z, labels[at, :length].cpu()), strict=True))
+    def _columns(self, z: Tensor, labels: Tensor, key: str) -> dict[str, Tensor]:
+        """What is kept of one text's logits (L, V): columns (blocks, BLOCK, ...)."""
+        columns = dict(zip(("surprise", "entropy"), measured(z, labels), strict=True))
         if self.kept.top:
             most = top(z, min(self.kept.top, self.vocabulary))
             columns |= {"ids": most.ids, "logp": most.logp, "tail": most.tail}
         else:
             assert self.kept.samples is not None
-            draw = torch.Generator().manual_seed(int(key[:15], 16))
-            columns["ids"] = sampled(z, self.kept.samples, draw).ids
+            columns["ids"] = sampled(z, self.kept.samples, torch.Generator().manual_seed(int(key[:15], 16))).ids
         columns["ids"] = columns["ids"].to(torch.int16 if self.vocabulary <= 2**15 else torch.int32)
         return {name: _filled(value) for name, value in columns.items()}
 
@@ -178,14 +178,10 @@ def stored(name: str, model: CausalStudent, vocabulary: int, kept: Kept, folder:
     return StoredTeacher(**own, module=nn.Identity(), asked=asked, folder=where, kept=kept, vocabulary=vocabulary)
 
 
-def replace_module(teacher: StoredTeacher) -> CausalStudent:
+def _live(teacher: StoredTeacher) -> CausalStudent:
     """The language model itself."""
     own = {one.name: getattr(teacher, one.name) for one in fields(CausalStudent)}
     return CausalStudent(**{**own, "module": bare(teacher.asked)})
-
-
-def _each(rows: Tensor) -> list[tuple[int, int]]:
-    return list(enumerate(rows.tolist()))
 
 
 def _blocks(lengths: Tensor) -> Tensor:

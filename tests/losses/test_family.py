@@ -32,6 +32,11 @@ def mix(share: float, first: Rows, second: Rows) -> Rows:
     return [share * p + (1 - share) * q for p, q in zip(first, second, strict=True)]
 
 
+def between(share: float, first: Rows, second: Rows) -> Rows:
+    """Between the logits of two distributions."""
+    return softmax([share * math.log(p) + (1 - share) * math.log(q) for p, q in zip(first, second, strict=True)])
+
+
 def naive_js(beta: float, p: Rows, q: Rows) -> float:
     return beta * kl(p, mix(beta, p, q)) + (1 - beta) * kl(q, mix(beta, p, q))
 
@@ -69,6 +74,7 @@ FAMILY: dict[str, tuple[Loss, Callable[[Rows, Rows], float]]] = {
     "skew forward": (losses.skew_forward_kl, lambda p, q: kl(p, mix(0.1, p, q))),
     "skew forward 0": (partial(losses.skew_forward_kl, skew=0.0), kl),
     "skew reverse": (partial(losses.skew_reverse_kl, skew=0.3), lambda p, q: kl(q, mix(0.7, p, q))),
+    "interpolated": (partial(losses.interpolated_kl, share=0.3), lambda p, q: kl(between(0.3, p, q), q)),
     "total variation": (losses.total_variation, lambda p, q: sum(abs(x - y) for x, y in zip(p, q, strict=True)) / 2),
     "ab": (losses.alpha_beta, lambda p, q: naive_ab(0.2, 0.7, p, q)),
     "ab half": (partial(losses.alpha_beta, alpha=0.5, beta=0.5), lambda p, q: naive_ab(0.5, 0.5, p, q)),
@@ -112,7 +118,7 @@ def test_values_are_those_of_a_loop_in_every_shape(name: str, temperature: float
 def test_gradients_are_those_of_differences(name: str) -> None:
     loss, _ = FAMILY[name]
     student, teacher = pair(3, 4, seed=1)
-    if name.startswith("adaptive"):  # the weight is taken as given, a difference would move it: see below
+    if name.startswith(("adaptive", "interpolated")):  # the weight is taken as given, a difference would move it: see below
         student.requires_grad_()
         (mine,) = torch.autograd.grad(loss(student, student.detach() + 0, 2.0).sum(), student)
         assert float(mine.abs().max()) < 1e-12
@@ -174,6 +180,18 @@ def test_no_items_one_class_and_arguments_left_alone(name: str) -> None:
         loss(student, teacher, 0.0)
 
 
+def test_the_gradient_of_the_interpolated_kl_takes_the_target_as_given() -> None:
+    student, teacher = pair(2, 4, seed=3)
+    student.requires_grad_()
+    (mine,) = torch.autograd.grad(losses.interpolated_kl(student, teacher, 2.0, share=0.3).sum(), student)
+    target = (0.7 * student.detach() + 0.3 * teacher).div(2).softmax(-1)
+    assert torch.allclose(mine, 2 * ((student.detach() / 2).softmax(-1) - target), atol=1e-12)
+    nothing = losses.interpolated_kl(student, teacher, share=torch.tensor(0.0))
+    assert torch.equal(nothing, torch.zeros(2, dtype=F64)) and bool(
+        losses.interpolated_kl(student, teacher, share=1.0).gt(0).all()
+    )
+
+
 def test_the_gradient_of_the_adaptive_kl_is_that_of_its_two_parts() -> None:
     student, teacher = pair(1, 4, seed=3)
     student.requires_grad_()
@@ -211,6 +229,7 @@ def test_bounded_divergences_keep_their_bounds(p: tuple[float, ...]) -> None:
         (lambda z: losses.skew_reverse_kl(z, z, skew=math.nan), "skew is nan; legal"),
         (lambda z: losses.alpha_beta(z, z, alpha=0, beta=0), "alpha is 0 and beta 0; legal"),
         (lambda z: losses.alpha_beta(z, z, alpha=-1, beta=2), "alpha is -1 and beta 2; legal"),
+        (lambda z: losses.interpolated_kl(z, z, share=2), "share is 2; legal is 0 to 1"),
         (lambda z: losses.adaptive_kl(z, z, head=2), "head is 2; legal is 0 to 1"),
         (lambda z: losses.ranking(z, z, top=0), "top is 0; legal is 1 or more"),
         (lambda z: losses.ranking(z, z, 0), "temperature is 0; legal"),

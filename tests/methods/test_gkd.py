@@ -22,6 +22,7 @@ from tests.methods.test_conformance import equal, weights
 from tests.methods.test_family import WHOLE, close, naive
 
 TEXTS = {"on_policy": 0.0}
+ONE = WHOLE.model_copy(update={"num_train_epochs": 1, "per_device_train_batch_size": 16})
 
 
 def untaught(name: str = "awry", seed: int = 5) -> LocalWriter:
@@ -69,12 +70,12 @@ def test_several_teachers_are_a_weighted_sum_by_the_texts_tokens(tmp_path: Path)
 
 def test_the_order_of_teachers_changes_nothing_and_two_equal_ones_are_one(tmp_path: Path) -> None:
     one, other = tutored.teacher(), untaught()
-    first, _ = learnt(tmp_path / "a", [one, other], trust="label")
-    assert equal(first, learnt(tmp_path / "b", [other, one], trust="label")[0])
-    alone, _ = learnt(tmp_path / "c", [one])
+    first, _ = learnt(tmp_path / "a", [one, other], ONE, trust="label")
+    assert equal(first, learnt(tmp_path / "b", [other, one], ONE, trust="label")[0])
+    alone, _ = learnt(tmp_path / "c", [one], ONE)
     for rule in ("alike", "label", "entropy"):
-        close(learnt(tmp_path / rule, [one, tutored.teacher(name="again")], trust=rule)[0], alone)
-    assert not equal(first, learnt(tmp_path / "d", [one, other], trust="alike")[0])
+        close(learnt(tmp_path / rule, [one, tutored.teacher(name="again")], ONE, trust=rule)[0], alone)
+    assert not equal(first, learnt(tmp_path / "d", [one, other], ONE, trust="alike")[0])
 
 
 def calls(teacher: LocalWriter) -> list[int]:
@@ -109,8 +110,8 @@ def parts() -> tuple[Sequence[object], Sequence[object]]:
 def test_kept_teachers_are_weighed_as_live_ones(tmp_path: Path) -> None:
     both = [tutored.teacher(), untaught()]
     for rule in ("label", "entropy"):
-        live, _ = learnt(tmp_path / f"{rule}-live", both, trust=rule)
-        kept, notes = learnt(tmp_path / f"{rule}-kept", both, trust=rule, teacher_evidence={"top": 300})
+        live, _ = learnt(tmp_path / f"{rule}-live", both, ONE, trust=rule)
+        kept, notes = learnt(tmp_path / f"{rule}-kept", both, ONE, trust=rule, teacher_evidence={"top": 300})
         close(kept, live)
         assert any(f"believed by {rule}" in one for one in notes)
 

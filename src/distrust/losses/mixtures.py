@@ -71,6 +71,7 @@ def interpolated_kl(logits: Tensor, target_logits: Tensor, temperature: float = 
 
     Source: Shing et al. 2025 (TAID, arXiv 2501.16937), the interpolated distribution.
     """
+    check(target_logits, logits)
     if not isinstance(share, Tensor):
         check_share("share", share)
     unknown = target_logits == -torch.inf

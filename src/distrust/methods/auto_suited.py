@@ -126,7 +126,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "cfl": (*MERGES, _heads),
     "dfa": (*MERGES, _heads),
     "ta-in-the-loop": (_asks_itself,),
-    **dict.fromkeys(("okd", "gkd", "taid", "distillm", "speculative-kd"), (_writes,)),
+    **dict.fromkeys(("okd", "gkd", "taid", "distillm", "speculative-kd", "uld"), (_writes,)),
 }
 
 
