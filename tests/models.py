@@ -70,3 +70,32 @@ def save_adapter(folder: Path, base: Path, seed: int = 1, labels: int | None = N
                 torch.nn.init.normal_(weight.data, std=0.5)
         adapted.save_pretrained(folder)
     return folder
+
+
+def save_images(folder: Path, count: int) -> Path:
+    """Images of 12 by 10 points, reddish and greenish in turn, and a table `images.csv` of them: file, label."""
+    from PIL import Image
+
+    draw = torch.Generator().manual_seed(0)
+    rows = ["file,label"]
+    for number in range(count):
+        points = torch.randint(0, 80, (10, 12, 3), generator=draw, dtype=torch.uint8)
+        points[..., number % 2] += 150
+        Image.fromarray(points.numpy()).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{('red', 'green')[number % 2]}")
+    (folder / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder / "images.csv"
+
+
+def save_image_classifier(folder: Path, labels: tuple[str, ...], seed: int = 3) -> Path:
+    """A tiny ViT with wide initial weights and dropout, and its image processor."""
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+
+    sizes = {name: value for name, value in SIZES.items() if name != "max_position_embeddings"}
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(seed)
+        names = {"id2label": dict(enumerate(labels)), "label2id": {name: place for place, name in enumerate(labels)}}
+        config = ViTConfig(**sizes, **names, image_size=8, patch_size=4, initializer_range=0.3, hidden_dropout_prob=0.1)
+        ViTForImageClassification(config).save_pretrained(folder)
+        ViTImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(folder)
+    return folder

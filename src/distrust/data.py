@@ -21,6 +21,7 @@ from torch import Tensor
 from distrust.conversations import conversations, hold_turns
 from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
+from distrust.images import Image, find_images
 
 Inputs = tuple[Any, ...] | Tensor  # texts, pairs of texts, conversations, or a tensor (B, ...)
 TEXT, PROMPT, MESSAGES, COMPLETION = "text", "prompt", "messages", "completion"  # names of columns that people use
@@ -118,6 +119,7 @@ def load_items(
     *,
     text: str = "text",
     text_pair: str | None = None,
+    image: str | None = None,
     id: str | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -128,6 +130,7 @@ def load_items(
     Args:
         path: a .csv, .tsv, .jsonl, .json or .parquet file, or a data set id such as ``ag_news``.
         text: column that the model reads; text_pair: a second one, for sentence pairs.
+        image: column of image files, from the table's folder on, that the model reads instead of a text.
         id: column of ids; without it an item's id is the hash of its text, numbered from the second copy on.
         split: split of a hub data set (default ``train``).
         limit: read only the first so many rows.
@@ -146,8 +149,14 @@ def load_items(
         raise DataError(f"{path} has no rows.")
     if open_answers and text == TEXT:
         text = _prompts(table, path)
-    if open_answers and (text == MESSAGES or hold_turns(table.get(text, ()))):
-        inputs: list[Any]
+    inputs: list[Any]
+    if image is not None:
+        if text_pair is not None or text != TEXT or open_answers:
+            raise DataError(
+                f"{path} is read by its images in {image!r}, so `text` and `text_pair` say nothing; leave them out."
+            )
+        inputs = list(find_images(column(table, image, path), path, image))
+    elif open_answers and (text == MESSAGES or hold_turns(table.get(text, ()))):
         inputs, completions = conversations(column(table, text, path), text, path)
         table.setdefault(COMPLETION, completions)
     else:
@@ -155,7 +164,7 @@ def load_items(
     if text_pair is not None:
         inputs = list(zip(inputs, _texts(table, text_pair, path), strict=True))
     if id is None:
-        ids = _number([content_id(_join(one)) for one in inputs])
+        ids = _number([one.digest if isinstance(one, Image) else content_id(_join(one)) for one in inputs])
         keep = list(range(len(ids)))
     else:
         ids = _texts(table, id, path)

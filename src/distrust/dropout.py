@@ -93,7 +93,7 @@ class Dropping(TorchFunctionMode):
         **more: Any,
     ) -> Tensor:
         """Attention whose weights are dropped by item: torch's own draws from its generator. (n, h, T, d) to the same."""
-        if dropout_p <= 0:
+        if dropout_p <= 0 and not self._call:  # torch's own cannot be mapped over passes
             plain: Tensor = functional.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, **more)
             return plain
         if more.get("enable_gqa"):
@@ -104,6 +104,7 @@ class Dropping(TorchFunctionMode):
             score = score.masked_fill(~torch.ones_like(score, dtype=torch.bool).tril(), -torch.inf)
         if attn_mask is not None:
             score = score.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else score + attn_mask
+        self.widest[self._call > 0] = max(self.widest[self._call > 0], score.numel())
         return self._dropped(score.softmax(-1), dropout_p) @ value
 
 

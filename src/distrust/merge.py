@@ -15,7 +15,8 @@ from typing import Any
 from distrust.data import load_items
 from distrust.errors import RecipeError, nearest
 from distrust.files import write_atomically
-from distrust.pretrained import class_names
+from distrust.images import Image
+from distrust.pretrained import class_names, reads_images
 
 POOL = "pool.jsonl"
 MUKA = {"score": "auto", "target": "soft", "passes": 1}  # passes with dropout cost 16 times, and told no more where measured
@@ -27,7 +28,8 @@ class Merging:
 
     Args:
         teachers: folders or hub ids of sequence classifiers, two or more.
-        data: tables of unlabelled items, such as one for each teacher, and text: their column.
+        data: tables of unlabelled items, such as one for each teacher, and text: their column; image: the column of image
+            files, for classifiers of images.
         output: the run's folder.
         same: "NAME=CLASS" for each teacher's name that is another's class.
         gold: a table of labelled items, and label: its column; test: the same, for the final evaluation alone.
@@ -43,6 +45,12 @@ class Merging:
     test: str | None = None
     label: str = "label"
     student: str | None = None
+    image: str | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Which column the models read, as a recipe says it."""
+        return {"text": self.text} if self.image is None else {"image": self.image}
 
     @property
     def pool(self) -> str:
@@ -51,11 +59,17 @@ class Merging:
 
 
 def write_pool(asked: Merging) -> None:
-    """Write the texts of several tables as one; a text that stands in two is there once. DataError for a damaged table."""
+    """Write the items of several tables as one; what stands in two is there once. DataError for a damaged table."""
     if len(asked.data) == 1:
         return
-    found = dict.fromkeys(text for path in asked.data for text in load_items(path, text=asked.text).inputs)
-    write_atomically(Path(asked.pool), "".join(json.dumps({asked.text: text}, ensure_ascii=False) + "\n" for text in found))
+    ((_, column),) = asked.columns.items()
+    found: dict[str, str] = {}
+    for path in asked.data:
+        for one in load_items(path, **asked.columns).inputs:
+            image = isinstance(one, Image)
+            found.setdefault(one.digest if image else one, str(one.path) if image else one)
+    rows = [{column: one} for one in found.values()]
+    write_atomically(Path(asked.pool), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def merge_recipe(asked: Merging) -> dict[str, Any]:
@@ -71,9 +85,10 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
     if twice is not None:
         raise RecipeError(f"The teacher {twice} is named twice; each is merged once.")
     named = {teacher: class_names(teacher) for teacher in asked.teachers}
+    _check_one_kind(asked)
     maps = _maps(asked.same, named)
     recipe: dict[str, Any] = {
-        "data": {"pool": {"path": asked.pool, "text": asked.text}},
+        "data": {"pool": {"path": asked.pool, **asked.columns}},
         "teachers": [
             {"kind": "classifier", "name": name, "model": teacher, **({"labels": maps[teacher]} if maps[teacher] else {})}
             for teacher, name in zip(asked.teachers, names(asked.teachers), strict=True)
@@ -83,10 +98,27 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
         "output_dir": asked.output,
     }
     if asked.gold is not None:
-        recipe["gold"] = {"path": asked.gold, "text": asked.text, "label": asked.label}
+        text = {} if asked.image else {"text": asked.text}
+        recipe["gold"] = {"path": asked.gold, **text, "label": asked.label}
     if asked.test is not None:
-        recipe["data"]["test"] = {"path": asked.test, "text": asked.text, "label": asked.label}
+        recipe["data"]["test"] = {"path": asked.test, **asked.columns, "label": asked.label}
     return recipe
+
+
+def _check_one_kind(asked: Merging) -> None:
+    """Refuse images and texts mixed."""
+    models = dict.fromkeys([*asked.teachers, *([asked.student] if asked.student else [])])
+    kinds = {model: "images" if reads_images(model) else "texts" for model in models}
+    first = asked.teachers[0]
+    other = next((model for model, kind in kinds.items() if kind != kinds[first]), None)
+    if other is not None:
+        raise RecipeError(
+            f"{first} reads {kinds[first]} and {other} reads {kinds[other]}; merged are models that read the same items."
+        )
+    if kinds[first] == "images" and asked.image is None:
+        raise RecipeError(f"{first} reads images; name the column of their files by --image.")
+    if kinds[first] == "texts" and asked.image is not None:
+        raise RecipeError(f"{first} reads texts; leave out --image, and name their column by --text.")
 
 
 def names(teachers: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from distrust.data import Items
 from distrust.errors import DataError, nearest
 from distrust.files import fingerprint
+from distrust.images import Pictures, are_images
 from distrust.secrets import show
 
 CHUNK = 4096  # texts tokenised at once: bounds the Python lists in between
@@ -45,14 +46,32 @@ def quiet() -> Iterator[None]:
 def load_classifier(
     where: str, *, revision: str | None = None, trust_remote_code: bool = False, **options: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """A sequence classifier in float32 and what transformers says about loading it.
+    """A classifier of texts or of images in float32 and what transformers says about loading it.
 
     Raises:
         DataError: no such folder or id, an adapter, weights that are not safetensors, damaged files.
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
-    return _load(AutoModelForSequenceClassification, "classifier", where, revision, trust_remote_code, options)
+    kind = AutoModelForImageClassification if reads_images(where, revision) else AutoModelForSequenceClassification
+    return _load(kind, "classifier", where, revision, trust_remote_code, options)
+
+
+def reads_images(where: str, revision: str | None = None) -> bool:
+    """Whether a checkpoint is an image classifier, as far as its config tells; its weights stay unread."""
+    from transformers import PretrainedConfig
+    from transformers.models.auto import modeling_auto as auto
+
+    try:
+        with quiet():
+            config, _ = PretrainedConfig.get_config_dict(str(Path(where).expanduser()), revision=revision or "main")
+    except (OSError, ValueError):  # loading says what is wrong
+        return False
+    kind = config.get("model_type")
+    return (
+        kind in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+        and kind not in auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    )
 
 
 def class_names(where: str) -> list[str]:
@@ -99,10 +118,15 @@ def _load(
 
 
 def load_tokenizer(where: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
-    """A checkpoint's tokenizer, able to pad. Raises DataError where there is none."""
-    from transformers import AutoTokenizer
+    """A checkpoint's tokenizer, able to pad; of an image classifier its image processor. DataError where there is none."""
+    from transformers import AutoImageProcessor, AutoTokenizer
 
     place = check_folder(where) or where
+    if reads_images(where, revision):
+        with _loading(where, "image processor"):
+            return AutoImageProcessor.from_pretrained(
+                place, revision=revision or "main", trust_remote_code=trust_remote_code
+            )
     with _loading(where, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(place, revision=revision or "main", trust_remote_code=trust_remote_code)
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes of a folder without tokenizer files
@@ -114,6 +138,10 @@ def load_tokenizer(where: str, *, revision: str | None = None, trust_remote_code
 
 def pair(model: Any, tokenizer: Any) -> None:
     """Let a model pad as its tokenizer does. Raises DataError for more tokens than the model has embeddings."""
+    if is_processor(tokenizer):
+        if getattr(model.config, "num_channels", 3) != 3:
+            raise DataError(f"It reads images of {model.config.num_channels} channels; legal is 3, as images are read here.")
+        return
     known = getattr(model.config, "vocab_size", None)
     if known is not None and len(tokenizer) > known:
         raise DataError(
@@ -121,6 +149,11 @@ def pair(model: Any, tokenizer: Any) -> None:
         )
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def is_processor(tokenizer: Any) -> bool:
+    """Whether what reads items for a model reads images."""
+    return hasattr(tokenizer, "image_mean") or not hasattr(tokenizer, "pad_token_id")
 
 
 def check_folder(where: str) -> Path | None:
@@ -147,6 +180,8 @@ def _loading(where: str, part: str = "classifier") -> Iterator[None]:
 
 def token_limit(model: nn.Module, tokenizer: Any) -> int | None:
     """The longest sequence a model has positions for; None where nothing limits it."""
+    if is_processor(tokenizer):
+        return None
     limits = [tokenizer.model_max_length]
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions is not None and positions > 0:  # XLNet says -1 for "any"
@@ -167,6 +202,8 @@ def accepted_inputs(model: nn.Module) -> frozenset[str]:
 
 def tokenizer_key(tokenizer: Any) -> str:
     """Fingerprint of how a tokenizer reads a text, without the truncation it happened to be last used with."""
+    if is_processor(tokenizer):
+        return fingerprint(tokenizer.to_dict())
     if tokenizer.is_fast:
         state = json.loads(tokenizer.backend_tokenizer.to_str())
         state.pop("truncation", None)
@@ -206,8 +243,19 @@ class Tokenised:
             yield torch.tensor(order[start : start + size], dtype=torch.long)
 
 
+def read(tokenizer: Any, items: Items, max_length: int | None, accepted: frozenset[str], who: str) -> Tokenised | Pictures:
+    """Items as a model reads them: texts by its tokenizer, images by its processor. Raises DataError for the other kind."""
+    if not is_processor(tokenizer):
+        return tokenise(tokenizer, items, max_length, accepted, who)
+    if not are_images(items.inputs) and len(items):
+        raise DataError(f"{who} reads images and the items are none; name the column of their files as `image`.")
+    return Pictures(tokenizer, tuple(items.inputs))
+
+
 def tokenise(tokenizer: Any, items: Items, max_length: int | None, accepted: frozenset[str], who: str) -> Tokenised:
-    """Read texts or text pairs once, cut to `max_length` tokens. Raises DataError for tensor items."""
+    """Read texts or text pairs once, cut to `max_length` tokens. Raises DataError for images and tensors."""
+    if are_images(items.inputs):
+        raise DataError(f"{who} reads texts and the items are images; give a model that reads images.")
     if isinstance(items.inputs, Tensor):
         raise DataError(f"{who} reads texts and the items are tensors; give a module that reads tensors.")
     columns: dict[str, list[Tensor]] = {}

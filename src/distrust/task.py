@@ -193,7 +193,8 @@ def _gold_file(recipe: Recipe, pool: Items) -> tuple[Items, list[object]]:
     assert gold is not None and gold.path is not None
     path = expand(gold.path)
     if gold.id is None:
-        items = load_items(path, text=gold.text, open_answers=recipe.task == "generation")
+        image = recipe.data.pool.image
+        items = load_items(path, text=gold.text, image=image, open_answers=recipe.task == "generation")
         return _known(items, pool), column(items.columns, _reference_name(recipe, gold.label, items.columns), path)
     table = load_table(path)
     ids = [str(value) for value in column(table, gold.id, path)]

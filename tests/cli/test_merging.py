@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.cli.world import Call, write
-from tests.models import save_classifier, texts
+from tests.models import save_classifier, save_image_classifier, save_images, texts
 
 
 def pool(folder: Path, count: int = 40) -> Path:
@@ -64,3 +64,35 @@ def test_mistakes_are_sentences(distrust: Call, tmp_path: Path) -> None:
         "merge", tmp_path / "a", tmp_path / "b", "--data", tmp_path / "no.csv", "--output", tmp_path / "o"
     )
     assert code == 2 and "Traceback" not in err
+
+
+def test_two_classifiers_of_images_become_one(distrust: Call, tmp_path: Path) -> None:
+    save_image_classifier(tmp_path / "warm", ("red", "orange"))
+    save_image_classifier(tmp_path / "cold", ("green", "blue"), seed=5)
+    (tmp_path / "more").mkdir()
+    table, more, out = save_images(tmp_path, 12), save_images(tmp_path / "more", 14), tmp_path / "out"
+    asked = ["merge", tmp_path / "warm", tmp_path / "cold", "--data", table, "--data", more, "--output", out]
+    held = ["--gold", table, "--test", table, "--set", "train.num_train_epochs=1"]
+    code, said, err = distrust(*asked, "--image", "file", *held)
+    assert code == 0, err
+    assert "4 classes of 2 teachers, 14 items:" in said, "an image that stands in both tables is one item"
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(out / "student")
+    assert sorted(model.config.id2label.values()) == ["blue", "green", "orange", "red"]
+    AutoImageProcessor.from_pretrained(out / "student")
+
+
+def test_images_and_texts_are_not_merged(distrust: Call, tmp_path: Path) -> None:
+    save_image_classifier(tmp_path / "eye", ("red", "green"))
+    save_classifier(tmp_path / "ear", ("loan", "card"))
+    save_classifier(tmp_path / "ear2", ("flight", "card"))
+    table = save_images(tmp_path, 4)
+    for given, words in (
+        (["eye", "ear"], "reads images and"),
+        (["ear", "ear2", "--image", "file"], "reads texts; leave out --image"),
+        (["ear", "ear2", "--student", tmp_path / "eye"], "reads texts and"),
+    ):
+        models = [tmp_path / one if one in ("eye", "ear", "ear2") else one for one in given]
+        code, _, err = distrust("merge", *models, "--data", table, "--output", tmp_path / "out")
+        assert code == 2 and words in err and "Traceback" not in err, err

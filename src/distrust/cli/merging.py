@@ -20,6 +20,9 @@ def merge(
     data: Annotated[list[str], typer.Option(help="table of unlabelled items, or a hub data set id; may be given again")],
     output: Annotated[Path, typer.Option(help="the run's folder; the student is in `student` there")],
     text: Annotated[str, typer.Option(help="column of the texts, in every table")] = "text",
+    image: Annotated[
+        str | None, typer.Option(help="column of image files in every table, from its folder on, for classifiers of images")
+    ] = None,
     same: Annotated[
         list[str] | None, typer.Option(metavar="NAME=CLASS", help="a label that is another's class, under another name")
     ] = None,
@@ -43,11 +46,13 @@ def merge(
       distrust merge banking travel --data all.csv --text body --same "credit_card=credit card" --gold few.csv --output m
 
       distrust merge news mails --data news.jsonl --data mails.jsonl --output m   (models of two data sets: give both)
+
+      distrust merge birds/model fish/model --data photos.csv --image file --output m
     """
     from distrust.files import refusing, write_atomically
     from distrust.merge import Merging, merge_recipe, write_pool
 
-    asked = Merging(teachers, data, str(output), text, same or (), gold, test, label, student)
+    asked = Merging(teachers, data, str(output), text, same or (), gold, test, label, student, image)
     recipe = merge_recipe(asked)
     import yaml
 

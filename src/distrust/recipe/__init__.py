@@ -92,6 +92,9 @@ class Source(Strict):
         "text", description="column the student reads; for generation, where there is no such column, `prompt` or `messages`"
     )
     text_pair: str | None = Field(None, description="second column, for sentence pairs")
+    image: str | None = Field(
+        None, description="column of image files, from the table's folder on; teachers and student then read these"
+    )
     id: str | None = Field(None, description="column of item ids; default: a hash of the text")
     label: str | None = Field(None, description="column of gold labels; for generation of reference texts, `completion`")
     split: str | None = Field(None, description="split of a hub data set")
@@ -211,6 +214,20 @@ class Recipe(Strict):
             raise ValueError("`answer` is for task generation; an endpoint's answers about classes are read by its `parse`")
         if self.task == "generation" and self.labels is not None:
             raise ValueError("`labels` are for task classification; how open answers are read is said under `answer`")
+        return self
+
+    @model_validator(mode="after")
+    def _images_are_read_by_models_of_images(self) -> Recipe:
+        held = [one for one in (self.data.test, self.data.validation) if one is not None]
+        if any((one.image is None) != (self.data.pool.image is None) for one in held):
+            raise ValueError("images and texts cannot be mixed: pool, test and validation all have an `image`, or none has")
+        if self.data.pool.image is not None:
+            odd = next((one.name for one in self.asked if one.kind not in ("classifier", "recorded")), None)
+            if odd is not None or self.student.kind != "transformer":
+                raise ValueError(
+                    f"{odd or 'the student'} reads no images; teachers of kind classifier or recorded do, and a student of "
+                    "kind transformer"
+                )
         return self
 
     @model_validator(mode="after")

@@ -15,17 +15,19 @@ from distrust import recipe
 from distrust.data import Items
 from distrust.errors import DataError, RecipeError
 from distrust.files import fingerprint, write_json
+from distrust.images import Pictures
 from distrust.labels import LabelSpace
 from distrust.modules import seeded, weights_key
 from distrust.pretrained import (
     Tokenised,
     accepted_inputs,
+    is_processor,
     load_classifier,
     load_tokenizer,
     pair,
     quiet,
+    read,
     token_limit,
-    tokenise,
     tokenizer_key,
 )
 from distrust.secrets import expand
@@ -59,10 +61,12 @@ class TransformerStudent:
     def __post_init__(self) -> None:
         self.accepted = accepted_inputs(self.module if self.encoder is None else self.encoder.model)
 
-    def encode(self, items: Items) -> Tokenised | Rows:
+    def encode(self, items: Items) -> Tokenised | Pictures | Rows:
         """Tokenise items once, cut to `max_length`; with a frozen encoder, run it once too. DataError for tensors."""
-        tokens = tokenise(self.tokenizer, items, self.max_length, self.accepted, "The student")
-        return tokens if self.encoder is None else Rows("inputs_embeds", self.encoder.features(tokens))
+        tokens = read(self.tokenizer, items, self.max_length, self.accepted, "The student")
+        if self.encoder is None or isinstance(tokens, Pictures):
+            return tokens
+        return Rows("inputs_embeds", self.encoder.features(tokens))
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """Model inputs, each (n, ...), to logits (n, C)."""
@@ -120,7 +124,7 @@ def load(folder: Path) -> TransformerStudent:
     model, _ = load_classifier(str(folder))
     tokenizer = load_tokenizer(str(folder))
     space = LabelSpace(tuple(about["labels"]))
-    rate, limit = about["default_learning_rate"], tokenizer.model_max_length
+    rate, limit = about["default_learning_rate"], getattr(tokenizer, "model_max_length", 256)
     return _student(model, tokenizer, space, limit, about["frozen"], rate, (), about["key"])
 
 
@@ -134,7 +138,10 @@ def _student(
     notes: tuple[str, ...],
     key: str | None = None,
 ) -> TransformerStudent:
-    tokenizer.model_max_length = max_length  # saved with it, so that its users cut texts where training did
+    if not is_processor(tokenizer):
+        tokenizer.model_max_length = max_length  # saved with it, so that its users cut texts where training did
+    elif freeze:
+        raise RecipeError("The encoder of images cannot be frozen; leave out freeze_encoder.")
     model.config.problem_type = "single_label_classification"  # or its users' pipelines would show sigmoids, not softmax
     pair(model, tokenizer)
     own = key or fingerprint("transformer", space.names, weights_key(model), tokenizer_key(tokenizer), max_length, freeze)

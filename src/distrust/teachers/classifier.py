@@ -18,6 +18,7 @@ from distrust.data import Items
 from distrust.errors import DataError, TeacherError, nearest
 from distrust.evidence import Evidence
 from distrust.files import fingerprint
+from distrust.images import Pictures
 from distrust.labels import LabelSpace
 from distrust.modules import Inputs, best_device, device_of, read_tensor, seeded, weights_key
 from distrust.pretrained import (
@@ -26,8 +27,8 @@ from distrust.pretrained import (
     load_classifier,
     load_tokenizer,
     pair,
+    read,
     token_limit,
-    tokenise,
     tokenizer_key,
 )
 from distrust.secrets import expand
@@ -114,10 +115,10 @@ class ClassifierTeacher:
         answer, size = self._answering(tokens), self._batch_size
         return ask_passes(self.name, self.space, self._model, answer, tokens.by_length, items, passes, seed, size)
 
-    def _read(self, items: Items) -> Tokenised:
-        return tokenise(self._tokenizer, items, self._max_length, self._accepted, self.name)
+    def _read(self, items: Items) -> Tokenised | Pictures:
+        return read(self._tokenizer, items, self._max_length, self._accepted, self.name)
 
-    def _answering(self, tokens: Tokenised) -> Callable[[Tensor], Tensor]:
+    def _answering(self, tokens: Tokenised | Pictures) -> Callable[[Tensor], Tensor]:
         """From rows (n,) long to logits (n, C)."""
         here = device_of(self._model)
 
