@@ -275,8 +275,8 @@ def test_what_can_run_and_why_not(here: Situation, name: str, words: str | None)
     assert said is None if words is None else words in str(said)
 
 
-def test_every_method_has_its_needs_and_is_tried_or_named_as_untried() -> None:
-    assert set(NEEDS) == set(METHODS) - {"auto"} and BASELINE in CANDIDATES
+def test_every_method_is_tried_or_named_as_untried() -> None:
+    assert set(NEEDS) <= set(METHODS) and BASELINE in CANDIDATES
     for one in CANDIDATES:
         find(one.name, dict(one.options))
     named = untried(None, list(METHODS))
