@@ -66,6 +66,11 @@ async def fine(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(reply(body))
 
 
+async def number(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    prompt = (body["messages"][-1]["content"] if "messages" in body else body["prompt"]).encode()
+    return web.json_response(reply(body, text=f"Confidence: {hashlib.sha256(prompt).digest()[0] % 101} %"))
+
+
 async def many(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(reply(body, n=body.get("n", 1)))
 
@@ -237,7 +242,7 @@ ODD = (
     no_usage,
     mad_usage,
 )
-MODES = {mode.__name__: mode for mode in (*PLAIN, *ODD, greedy, hostile, bomb)}
+MODES = {mode.__name__: mode for mode in (*PLAIN, *ODD, greedy, hostile, bomb, number)}
 
 
 def main() -> None:

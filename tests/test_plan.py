@@ -115,3 +115,37 @@ def test_the_cap_that_will_end_buying_is_named(tmp_path: Path, address: str, bud
 def test_caps_that_cannot_be_kept_are_refused_here_already(tmp_path: Path, address: str) -> None:
     with pytest.raises(BudgetError, match="price is unknown"):
         plan(recipe(tmp_path, address, {"money": 1}, price={}))
+
+
+def test_a_method_that_chooses_is_priced_by_what_it_asks_about(tmp_path: Path, address: str) -> None:
+    given = recipe(tmp_path, address)
+    whole = plan(given)[0]
+    chosen = given.model_dump(mode="json") | {"method": {"name": "ta-in-the-loop", "options": {"budget": 5}}}
+    less = plan(parse_recipe(chosen))
+    assert [(one.teacher, one.wanted, one.calls) for one in less] == [("t", 5, 5), ("past", 5, 0)]
+    assert whole.calls == 13 and less[0].calls_on_gold == 0
+    assert less[0].money.expected == pytest.approx(5 / 13 * (whole.money.expected or 0), rel=0.2)
+    assert less[0].money.worst is not None and less[0].money.worst < (whole.money.worst or 0)
+    buy(given, 2)
+    assert (plan(parse_recipe(chosen))[0].there, plan(parse_recipe(chosen))[0].calls) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("assistant", "options", "calls"),
+    [
+        ({}, {}, 11 + 2),  # its own answers to all that is no gold, and to gold
+        ({}, {"signals": ["s1", "s3"]}, 5),
+        ({"knows": ["True", "False"], "prompt": "{text}"}, {}, 10 + 2 + 5),  # of 11 that are no gold 1 is bought first
+        ({"knows": ["True", "False"], "prompt": "{text}"}, {"signals": ["s3"]}, 5),
+        ({"prompt": "{text}"}, {"confidence": "stated", "signals": ["s3"]}, 5),
+    ],
+)
+def test_an_assistant_is_priced_by_the_claims_that_it_judges(
+    assistant: dict[str, Any], options: dict[str, Any], calls: int, tmp_path: Path, address: str
+) -> None:
+    raw = recipe(tmp_path, address).model_dump(mode="json")
+    raw["assistant"] = {k: v for k, v in raw["teachers"][0].items() if k != "few_shot"} | {"name": "cheap"} | assistant
+    raw["method"] = {"name": "ta-in-the-loop", "options": {"budget": 5, "warm_up": 0.2, **options}}
+    found = plan(parse_recipe(raw))[-1]
+    assert (found.teacher, found.calls) == ("cheap", calls)
+    assert found.money.expected is not None and found.money.expected > 0

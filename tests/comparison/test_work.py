@@ -130,3 +130,31 @@ def test_paid_answers_are_bought_once_for_all(tmp_path: Path) -> None:
     assert {one.calls for one in found} == {150} and {round(one.money or 0, 6) for one in found} == {1.5}
     _, again, _, _ = carried(recipe, ["distill", "selective"], 2)  # the server is gone, and nobody misses it
     assert all(torch.equal(one.right, other.right) for one, other in zip(found, again, strict=True))
+
+
+@pytest.mark.slow
+def test_a_method_that_chooses_buys_no_more_and_its_cells_lend_each_other(tmp_path: Path) -> None:
+    options = {"budget": 20, "stop": "never"}
+    with loopback() as address:
+        teacher = {
+            "kind": "endpoint", "name": "llm", "base_url": f"{address}/fine/v1", "model": "m", "prompt": "T: {text}",
+            "price": {"per_call": 0.01}, "labels": {"alpha": "sport", "beta": "money", "gamma": "weather"},
+        }  # fmt: skip
+        says = {"alpha": "True", "beta": "False", "gamma": "True"}
+        judge = {**teacher, "name": "judge", "prompt": "{text}", "labels": says, "knows": ["True", "False"]}
+        contenders = [
+            {"name": "ta-in-the-loop", "called": called, "options": {**options, "select": select, "budget": budget}}
+            for called, select, budget in (("need", "need", 20), ("random", "random", 20), ("one stage", "random", 10))
+        ]
+        given = {"train": FAST, "teachers": [teacher], "assistant": judge, "labels": ["money", "sport", "weather"]}
+        recipe = worlds.recipe(tmp_path, **given, compare={"methods": contenders})
+        every, _, failed, _ = carried(recipe, [], 1)
+        said = served(address)["served"]
+        assert not failed, failed
+        assert set(said.values()) == {1}, "nothing is paid for twice"
+        of_teacher = [one for one in said if one.startswith("T: ")]
+        assert 20 <= len(of_teacher) <= 40, "far from the pool's 150"
+        spent = {cell.method: read_json(cell.folder / "metrics.json")["spending"]["teachers"]["llm"] for cell in every}
+        assert {name: one["calls"] for name, one in spent.items()} == {"need": 20, "random": 20, "one stage": 10}
+        _, more, failed, _ = carried(recipe, ["ta-in-the-loop", "distill"], 1)
+        assert not failed and {one.method: one.calls for one in more}["distill"] == 150, "which has no use for the judge"

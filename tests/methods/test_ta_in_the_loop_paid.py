@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from distrust.build import opened
-from distrust.errors import RecipeError
+from distrust.cli import app
+from distrust.errors import RecipeError, RunError
 from distrust.files import read_json
 from distrust.finish import carry_out, write
 from distrust.recipe import Endpoint, Recipe
@@ -59,6 +61,7 @@ def test_a_cap_that_ends_buying_in_stage_two_and_what_goes_on_after_it(tmp_path:
         said = servers.served(address)["served"]
         assert sum(one.startswith("T: ") for one in said) == 20
         assert "llm was not asked all that was wanted: buying ended at teachers.llm.budget.calls." in first["warnings"]
+        assert first["buying"]["points"][-1]["items"] == 20, "what the cap left was not bought"
         made = load_recipe(path)
         assert isinstance(made.teachers[0], Endpoint)
         raised = json.dumps([teacher(address, budget={"calls": 100})])
@@ -70,6 +73,18 @@ def test_a_cap_that_ends_buying_in_stage_two_and_what_goes_on_after_it(tmp_path:
     assert spent["llm"]["calls"] == 30 and spent["judge"]["calls"] == len(said) - 30
     assert second["spending"]["total"]["money"] == pytest.approx(30 + 0.1 * spent["judge"]["calls"])
     assert set(first["teachers"]) == {"llm"}, "the assistant is no teacher of the report"
+
+
+def test_annotate_buys_what_needs_no_student(tmp_path: Path) -> None:
+    with servers.loopback() as address:
+        path = recipe(tmp_path, teachers=[teacher(address)], options={"canaries": 4, "stop": "never"})
+        done = CliRunner().invoke(app, ["annotate", str(path)])
+        assert done.exit_code == 0, done.output
+        first = servers.served(address)["served"]
+        assert len(first) == 8 + 1, "three tenths of the 26 that are no canaries, and their share of these"
+        carried(path)
+        said = servers.served(address)["served"]
+    assert first.items() <= said.items() and len(said) == 30 and set(said.values()) == {1}
 
 
 def test_the_assistant_spends_of_the_total_budget(tmp_path: Path) -> None:
@@ -118,8 +133,28 @@ def test_a_language_model_of_this_process_is_an_assistant_at_no_price(tmp_path: 
     s2 = found["signals"]["s2: assistant on the student"]
     assert s2["items"] == 24 and s2["silent"] == 0 and len({one["confidence"] for one in s2["bins"]}) >= 1
     assert found["spending"]["teachers"]["lm"]["money"] == 0 == found["spending"]["teachers"]["lm"]["calls"]
+    likely = {"calibrate": "none", "confidence": "likelihood"}
+    again = carried(recipe(tmp_path, assistant=local, options=likely, output_dir=str(tmp_path / "likely")))
+    assert again["signals"]["s2: assistant on the student"]["silent"] == 0
+    with pytest.raises(RunError, match="give the assistant the kind causal"):
+        carried(recipe(tmp_path, assistant={"kind": "recorded", "name": "x", "column": "label"}, options=likely))
     with pytest.raises(RecipeError, match="writes open answers; where there are classes it says `truth`"):
         load_recipe(recipe(tmp_path, assistant={**local, "says": "answers"}))
+
+
+def test_an_assistant_may_state_how_sure_it_is(tmp_path: Path) -> None:
+    stated = {"calibrate": "none", "confidence": "stated", "stop": "never"}
+    with servers.loopback() as address:
+        sure = teacher(address, name="sure", base_url=f"{address}/number/v1", prompt="{text}", labels={})
+        found = carried(recipe(tmp_path, assistant=sure, options=stated))
+        asked = [one for one in servers.served(address)["served"] if "How likely is it" in one]
+        assert found["spending"]["teachers"]["sure"]["calls"] == len(asked) > 100, "a claim each of what is left, and bought"
+        for wrong in ({"kind": "recorded", "name": "x", "column": "label"}, judge(address), {**sure, "prompt": "How sure?"}):
+            with pytest.raises(RunError, match="replies a number: give the assistant the kind endpoint"):
+                carried(recipe(tmp_path, assistant=wrong, options=stated, output_dir=str(tmp_path / "wrong")))
+    s2 = found["signals"]["s2: assistant on the student"]
+    assert s2["silent"] == 0 and s2["items"] == 24
+    assert not any("could not parse" in one for one in found["warnings"]), "a number is what it was asked for"
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def plan(recipe: RECIPE, set_: SET = None) -> None:
 def annotate(recipe: RECIPE, set_: SET = None) -> None:
     """Only buy: ask every teacher about the pool, keep the answers, train nothing.
 
+    Of a method that chooses what to buy, it is what needs no student: ta-in-the-loop's first stage.
+
     Stop it when you like; started again, it buys only what is missing. `distrust run` then finds everything bought.
 
     Example: distrust annotate recipe.yaml --set budget.money=5
@@ -82,9 +84,12 @@ def annotate(recipe: RECIPE, set_: SET = None) -> None:
     from distrust.cli.progress import Progress
     from distrust.cli.tables import spending_table
     from distrust.finish import prices, spending
+    from distrust.methods import find
 
     with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, _):
-        evidence = work.evidence()
+        first = getattr(find(loaded.method.name, loaded.method.options)[1], "first", None)
+        items = work.pool if first is None else first(work)
+        evidence = [work.ask(teacher, items) for teacher in work.teachers]
         spent = spending(work, evidence, prices(loaded))
     spending_table(spent, evidence)
 

@@ -5,6 +5,7 @@ Knows processes, folders and what a finished cell leaves. Knows no method, and j
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -13,19 +14,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distrust.build import as_they_are, opened
+from distrust.build import LEDGER, as_they_are, opened
 from distrust.comparison.cells import Cell
 from distrust.comparison.figures import Outcome
 from distrust.errors import DistrustError, RunError
 from distrust.evidence import join
 from distrust.files import fingerprint, read_json, write_json
 from distrust.finish import carry_out, write
+from distrust.methods import find
 from distrust.recipe import Endpoint, Recipe
+from distrust.run import Run
 from distrust.store import load_tensors
 from distrust.teachers.endpoint import EndpointTeacher
 from distrust.teachers.kept import keep
@@ -55,7 +59,7 @@ def outcomes(
         else:
             done[cell] = found
             finished(cell, found)
-    bought = {cell: _buy(cell.recipe, folder, asked) for cell in todo if _paid(cell.recipe)}
+    bought = {cell: _buy(cell.recipe, folder, asked) for cell in todo if _paid(cell.recipe) and not _chooses(cell.recipe)}
     for cell, why in _side_by_side(todo, folder, bought):
         found = read(cell) if why is None else None
         if found is not None:
@@ -121,9 +125,13 @@ def _begin(threads: int, parent: int) -> None:
 
 def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
     """In a process of its own: the cell's run to its report; returns a sentence where that cannot be."""
+    recipe = cell.recipe
+    if bought is not None and isinstance(recipe.assistant, Endpoint):
+        recipe = recipe.model_copy(update={"assistant": None})  # only methods that choose what they buy ask one
     try:
-        with opened(cell.recipe, shared=folder, kept=bought) as (run, task):
-            facts, student = carry_out(run, task, cell.recipe)
+        with _turn(recipe, folder), opened(recipe, shared=folder, kept=bought) as (run, task):
+            _lend(run, folder)
+            facts, student = carry_out(run, task, recipe)
             write(facts, student, run.folder)
             found = read_json(run.folder / "metrics.json")
             total = found["spending"]["total"]
@@ -145,6 +153,34 @@ def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
 
 def _paid(recipe: Recipe) -> bool:
     return any(isinstance(teacher, Endpoint) for teacher in recipe.teachers)
+
+
+def _chooses(recipe: Recipe) -> bool:
+    """Whether its method decides what teachers are asked, so that the whole pool must not be bought for it."""
+    return hasattr(find(recipe.method.name, recipe.method.options)[1], "asked")
+
+
+@contextmanager
+def _turn(recipe: Recipe, folder: Path) -> Iterator[None]:
+    """Cells that buy for themselves do so one after another, so that none pays for what another is about to have."""
+    if not (_chooses(recipe) and any(isinstance(one, Endpoint) for one in recipe.asked)):
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "buying.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lend(run: Run, folder: Path) -> None:
+    """Let a cell that buys have what other cells have paid for; its own ledger books it as if it had asked itself."""
+    own = run.folder / LEDGER
+    for one in (*run.teachers, run.assistant):
+        if isinstance(one, EndpointTeacher):
+            one.lenders = sorted(path for path in folder.rglob(LEDGER) if path.resolve() != own.resolve())
 
 
 def _buy(recipe: Recipe, folder: Path, asked: Callable[[Any], None]) -> Path:

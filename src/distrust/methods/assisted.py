@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from distrust.assistant import TRUTH, confidence_in, questions
+from distrust.assistant import HOW_SURE, TRUE_OR_FALSE, TRUTH, confidence_in, questions, text_confidence
 from distrust.claimed import final
 from distrust.data import REFERENCE, Items
 from distrust.errors import RunError
@@ -25,6 +25,7 @@ from distrust.methods.voted import classes
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.students import Student
+from distrust.students.causal import CausalStudent
 from distrust.students.sampling import Sampling
 from distrust.trust import calibrated, self_consistency, silence
 
@@ -48,6 +49,13 @@ class Signals(Strict):
     temperature: float = Field(0.7, gt=0, description="at which it writes them; its chances of classes are softened so too")
     calibrate: Literal["platt", "isotonic", "none"] = Field(
         "platt", description="signals are made chances by gold, cross-fitted, where it judges 20 items or more"
+    )
+
+    confidence: Literal["answers", "stated", "likelihood"] = Field(
+        "answers",
+        description="how the assistant's confidence is read: by its own `answers`, or by True and False where it is shown "
+        "claims; `stated`: an endpoint whose prompt is `{text}` is shown each claim and replies a number; `likelihood`: how "
+        "likely a language model of this process (`kind: causal`) finds the claim's text",
     )
 
     def reads(self, run: Run, signal: str) -> bool:
@@ -99,7 +107,7 @@ def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Ev
     """What a student says of items, and the first two signals as they are: (n,) each."""
     said = samples(run, student, items, options)
     s1 = _consistency(run, said, options) if options.reads(run, "s1") else None
-    return said, s1, of_assistant(run, said, items) if options.reads(run, "s2") else None
+    return said, s1, of_assistant(run, said, items, options) if options.reads(run, "s2") else None
 
 
 def samples(run: Run, student: Student, items: Items, options: Signals) -> Evidence:
@@ -109,18 +117,31 @@ def samples(run: Run, student: Student, items: Items, options: Signals) -> Evide
     return run.ask(student, items, Sampling(options.samples, options.temperature, seed=run.seed))
 
 
-def of_assistant(run: Run, said: Evidence, items: Items) -> Tensor:
+def of_assistant(run: Run, said: Evidence, items: Items, options: Signals) -> Tensor:
     """The assistant's confidence in what a source finally claims: (n,) in [0, 1], as `assistant.confidence_in` has it.
 
-    An assistant over True and False is shown each claim; any other is asked the items, once for whoever's claims.
+    An assistant over True and False is shown each claim, and so is one that states a number; of a text's likelihood its
+    model is asked; any other is asked the items, once for whoever's claims.
     """
     assert run.assistant is not None, "a signal of the assistant is read where there is one"
-    if not is_shown(run):
+    if options.confidence == "likelihood":
+        return text_confidence(_model(run), said, items)
+    stated = options.confidence == "stated"
+    if not stated and not is_shown(run):
         return confidence_in(run.ask(run.assistant, items), said, items)
-    asked = questions(said, items)
+    asked = questions(said, items, HOW_SURE if stated else TRUE_OR_FALSE)
     if not len(asked.items):
         return torch.zeros(len(items), dtype=torch.float64)
-    return asked.confidence(run.ask(run.assistant, asked.items))
+    reply = run.ask(run.assistant, asked.items)
+    return asked.stated(reply) if stated else asked.confidence(reply)
+
+
+def _model(run: Run) -> CausalStudent:
+    """The assistant's model. Raises RunError where it is not at hand."""
+    model = getattr(run.assistant, "model", None)
+    if not isinstance(model, CausalStudent):
+        raise RunError("confidence: likelihood asks a language model of this process: give the assistant the kind causal.")
+    return model
 
 
 def is_shown(run: Run) -> bool:
@@ -177,10 +198,26 @@ def check_assistant(run: Run, options: Signals) -> None:
         return
     if run.assistant.name in {teacher.name for teacher in run.teachers}:
         raise RunError(f"The assistant and a teacher are both named {run.assistant.name!r}; each needs a name of its own.")
+    if options.confidence == "likelihood":
+        _model(run)
+        return
+    if options.confidence == "stated":
+        _check_stated(run)
+        return
     if run.answers is None and not is_shown(run) and not bool(run.assistant.space.known_in(run.space).any()):
         raise RunError(
             f"The assistant {run.assistant.name} knows none of the task's classes: it says "
             f"{', '.join(run.assistant.space.names[:5])}, the task has {', '.join(run.space.names[:5])}."
+        )
+
+
+def _check_stated(run: Run) -> None:
+    """Refuse an assistant that would not be shown the claims, or that says True or False of them."""
+    prompt = getattr(getattr(run.assistant, "recipe", None), "prompt", "")
+    if "{text}" not in prompt or is_shown(run):
+        raise RunError(
+            "confidence: stated shows each claim to an endpoint that replies a number: give the assistant the kind "
+            'endpoint, `prompt: "{text}"` and no `knows`.'
         )
 
 

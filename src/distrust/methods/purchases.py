@@ -52,7 +52,8 @@ class Shop:
 
     def __init__(self, run: Run, options: Signals, canaries: int, stages: Sequence[int]) -> None:
         self.run, self.options = run, options
-        self.asked: list[str] = []  # pool items, as bought
+        self.asked: list[str] = []  # pool items, in the order of choice
+        self.sold: set[str] = set()  # those of them that got an answer, right or wrong: a cap may have left the others
         self.paused = False
         gold = judges(run)
         self._hidden = gold.select(at_random(gold.ids, canaries, run.seed))
@@ -64,9 +65,14 @@ class Shop:
         self._level: float | None = None  # what the first stage's canaries hold the teachers to
         self._first = 0  # how many of them there are
 
+    def hidden(self) -> Items:
+        """The canaries that go with the next stage."""
+        return self._hidden.select(range(self.met, self.met + self._shares[0]))
+
     def buy(self, items: Items, read: Read | None = None) -> Purchase:
         """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early."""
-        gold = self._hidden.select(range(self.met, self.met + self._shares.pop(0)))
+        gold = self.hidden()
+        self._shares.pop(0)
         hidden = set(gold.ids)
         whole = concatenate(items, gold) if hidden else items
         said: list[list[Evidence]] = [[] for _ in self.run.teachers]
@@ -74,6 +80,7 @@ class Shop:
             for mine, teacher in zip(said, self.run.teachers, strict=True):
                 mine.append(self.run.ask(teacher, part))
             self.asked += [item for item in part.ids if item not in hidden]
+            self.sold |= _spoken([one[-1] for one in said]) - hidden
             if self._alarm(
                 [one[-1] for one in said], part.select([row for row, item in enumerate(part.ids) if item in hidden])
             ):
@@ -92,7 +99,7 @@ class Shop:
         One that nobody answered, for a cap that was reached or a lost connection, tells nothing.
         """
         self.met += len(gold)
-        spoke = {item for one in said for item, texts in zip(one.ids, one.texts or [["-"]] * len(one), strict=True) if texts}
+        spoke = _spoken(said)
         gold = gold.select([row for row, item in enumerate(gold.ids) if item in spoke])
         if not len(gold):
             return False
@@ -133,9 +140,9 @@ class Shop:
             return None, None
         met = gold.select([row for row, item in enumerate(gold.ids) if item in self._answered])
         if len(met):
-            more = of_assistant(self.run, said.on(met.ids), met)
+            more = of_assistant(self.run, said.on(met.ids), met, self.options)
             self._in_teacher = torch.cat([self._in_teacher, more.double()])
-        raw = of_assistant(self.run, said.on(items.ids), items)
+        raw = of_assistant(self.run, said.on(items.ids), items, self.options)
         s3, on_gold = chances(self.run, NAMES["s3"], raw, self._in_teacher, self._right, self.options.calibrate)
         judged = self.run.signals.get(NAMES["s3"])
         if judged is None or judged.auroc is None or judged.auroc.low <= 0.5:
@@ -155,6 +162,11 @@ def as_one(run: Run, said: Sequence[Evidence], items: Items) -> Evidence:
     claims = [final(one, here) for one in said]
     texts = [[claim.text for one in claims if (claim := one[row]) is not None] for row in range(len(ids))]
     return run.answers.evidence("teachers", ids, texts)
+
+
+def _spoken(said: Sequence[Evidence]) -> set[str]:
+    """Items of which anybody said anything; who keeps no texts has spoken of all."""
+    return {item for one in said for item, texts in zip(one.ids, one.texts or [["-"]] * len(one), strict=True) if texts}
 
 
 def _shares(canaries: int, stages: Sequence[int]) -> list[int]:

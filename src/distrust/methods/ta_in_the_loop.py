@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distrust import selection
 from distrust.bought import Bought
-from distrust.data import Items
+from distrust.data import Items, concatenate
 from distrust.errors import RunError
 from distrust.labelled import Labelled
 from distrust.methods.assisted import FEW, check_assistant, judges, outcomes, read, samples
@@ -56,6 +56,21 @@ class TaInTheLoop(Choosing, Using):
     least_gain: float = Field(0.005, ge=0, description="of `stop`, as a share of items: 0.005 is half a point")
     gold_weight: GoldWeight = 1.0
 
+    def asked(self, pool: int) -> int:
+        """How many items each teacher is asked about, canaries among them, of a pool of so many that are not gold."""
+        budget = self.budget if isinstance(self.budget, int) else round(self.budget * pool)
+        return min(budget, pool + self.canaries)
+
+    def judged(self, pool: int, gold: int) -> int:
+        """How many claims the assistant is shown at most: the student's of what is left and of gold, and the teachers'."""
+        bought = self.asked(pool)
+        left = pool - round(self.warm_up * bought) + gold if "s2" in self.signals and self.stages > 1 else 0
+        return left * max(self.stages - 1, 1) + (bought if "s3" in self.signals else 0)
+
+    def first(self, run: Run) -> Items:
+        """What is bought before there is a student: D1 and its canaries. Raises as the method does."""
+        return first_items(run, self)
+
 
 def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     """The card's algorithm R1. Raises RunError or DataError before anything is bought, where it cannot work."""
@@ -79,6 +94,14 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     _account(run, shop, told)
     _remember(run, options, shop, told, "student")
     return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
+
+
+def first_items(run: Run, options: TaInTheLoop) -> Items:
+    """D1, and the canaries among it."""
+    pool, parts = _begin(run, options)
+    shop = Shop(run, options, options.canaries, parts)
+    gold, chosen = shop.hidden(), pool.select(selection.at_random(pool.ids, parts[0], run.seed))
+    return concatenate(chosen, gold) if len(gold) else chosen
 
 
 def _begin(run: Run, options: TaInTheLoop) -> tuple[Items, list[int]]:
@@ -149,7 +172,7 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
 def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled, name: str) -> None:
     """Keep for the report what there is to learn by now, and what everybody has said."""
     said = [*run.heard(), *run.assisted()]
-    now = Bought(name, len(shop.asked) + shop.met, run.with_gold(told, options.gold_weight), said)
+    now = Bought(name, len(shop.sold) + shop.met, run.with_gold(told, options.gold_weight), said)
     run.bought = [one for one in run.bought if one.items < now.items] + [now]
 
 
@@ -157,7 +180,7 @@ def _account(run: Run, shop: Shop, told: Labelled) -> None:
     """Say what was bought, what of it is used, and whose buying ended early."""
     used, hidden = len(set(told.items.ids) & set(shop.asked)), f", and {shop.met} hidden gold items" if shop.met else ""
     run.note(
-        f"Each teacher was asked about {len(shop.asked)} items{hidden}; {used} of the answers are learned from. The others "
+        f"Each teacher was asked about {len(shop.sold)} items{hidden}; {used} of the answers are learned from. The others "
         "were paid for all the same."
     )
     for one in (*run.teachers, run.assistant):

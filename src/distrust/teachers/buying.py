@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -72,10 +72,17 @@ class Buying:
     """
 
     def __init__(
-        self, recipe: Endpoint, prompt: Prompt, ledger: Ledger, setting: Setting, total: Budget, client: Client
+        self,
+        recipe: Endpoint,
+        prompt: Prompt,
+        ledger: Ledger,
+        setting: Setting,
+        total: Budget,
+        client: Client,
+        lenders: Sequence[Ledger] = (),
     ) -> None:
         self.recipe, self.prompt, self.ledger, self.setting = recipe, prompt, ledger, setting
-        self.total, self.client = total, client
+        self.total, self.client, self.lenders = total, client, lenders
         self.ended = "complete"
         self.trouble: str | None = None
         self.notes: Counter[str] = Counter()
@@ -159,6 +166,9 @@ class Buying:
             call = call or await self._reserve(question, worst)
             if call is None:
                 break
+            lent = self._lent(question, samples)
+            if lent is not None:
+                return Bought(len(samples), self.ledger.settle(call, "answered", *lent))
             outcome = await self.client.ask(body)
             if isinstance(outcome, Reply):
                 return self._keep(call, samples, outcome)
@@ -175,6 +185,23 @@ class Buying:
             await self._wait(outcome, tries)
         if call is not None:
             await self.ledger.release(call)
+        return None
+
+    def _lent(self, question: Question, samples: tuple[int, ...]) -> tuple[Charge, list[Answer]] | None:
+        """What another ledger paid for these very samples, and what it got: this one books it as if it had asked itself."""
+        for lender in self.lenders:
+            found = {one.sample: (one, charge) for one, charge in lender.answers([question.key]).get(question.key, [])}
+            if all(sample in found for sample in samples):
+                parts = [found[sample] for sample in samples]
+                prices = [charge.money for _, charge in parts]
+                known = [price for price in prices if price is not None]
+                charge = Charge(
+                    sum(one.prompt_tokens for _, one in parts),
+                    sum(one.completion_tokens for _, one in parts),
+                    sum(known) if len(known) == len(prices) else None,
+                    max(1, sum(one.calls for _, one in parts)),
+                )
+                return charge, [one for one, _ in parts]
         return None
 
     async def _reserve(self, question: Question, worst: Charge) -> Call | None:

@@ -10,7 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,6 +79,7 @@ class EndpointTeacher:
         self._progress = progress
         self._ended = "complete"
         self._notes: Counter[str] = Counter()
+        self.lenders: Sequence[Path] = ()  # other runs' ledgers: what they have answers to is booked here, and not sent
         self._failed: set[bytes] = set()  # not asked again by this object: the next start tries them anew
         refuse_unkeepable(recipe.name, recipe.price, recipe.max_tokens, recipe.budget, total)
         described = self.prompt.setting()
@@ -106,11 +109,13 @@ class EndpointTeacher:
         lacking = sum(len(order.samples) for order in self._orders(items))
         if not lacking:
             return
-        buying = Buying(self.recipe, self.prompt, self.ledger, self.setting, self.total, Client(self.recipe))
-        try:
-            _run(buying.run(self._orders(items), self._teller(buying, wanted, wanted - lacking)))
-        except asyncio.CancelledError:  # a second Ctrl-C
-            buying.ended = "interrupted"
+        with ExitStack() as open_books:
+            lenders = [open_books.enter_context(Ledger(path, readonly=True)) for path in self.lenders]
+            buying = Buying(self.recipe, self.prompt, self.ledger, self.setting, self.total, Client(self.recipe), lenders)
+            try:
+                _run(buying.run(self._orders(items), self._teller(buying, wanted, wanted - lacking)))
+            except asyncio.CancelledError:  # a second Ctrl-C
+                buying.ended = "interrupted"
         self._notes += buying.notes
         self._failed |= buying.failed
         self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
