@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,18 @@ def _start(command: list[str], port: int) -> subprocess.Popen[bytes]:
     raise AssertionError(f"{command[1]} did not answer on port {port}")
 
 
-def tiny_llama(folder: Path) -> Path:
-    """A Llama of 0.1 M weights that has learnt to name a text's label, saved as transformers and llama.cpp load it."""
+def tiny_llama(folder: Path, lines: Sequence[str] | None = None, steps: int = 120) -> Path:
+    """A Llama of 0.1 M weights that has learnt `lines`, saved as transformers and llama.cpp load it.
+
+    By default it has learnt to name a text's label.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    lines = [PROMPT.format(text=text_of(number)) + f" {COLOURS[list(COLOURS)[number % 3]]}" for number in range(600)]
+    lines = lines or [
+        PROMPT.format(text=text_of(number)) + f" {COLOURS[list(COLOURS)[number % 3]]}" for number in range(600)
+    ]
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -158,7 +163,7 @@ def tiny_llama(folder: Path) -> Path:
         width = max(map(len, rows))
         ids = torch.tensor([row + [tokenizer.eos_token_id] * (width - len(row)) for row in rows])
         optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-        for step in range(120):
+        for step in range(steps):
             batch = ids[torch.arange(step * 32, step * 32 + 32) % len(ids)]
             loss = model(input_ids=batch, labels=batch).loss
             loss.backward()  # type: ignore[no-untyped-call]
