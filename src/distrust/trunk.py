@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,7 @@ class Top(CausalStudent):
 
 def top(model: CausalStudent, layers: int, kept: Callable[[str, Callable[[Path], None]], Path]) -> Top:
     """The last layers of a model, with the states below them kept as a stage."""
-    own = {one.name: getattr(model, one.name) for one in fields(model)}
-    return Top(**own, layers=layers, kept=kept)
+    return Top(**model.parts, layers=layers, kept=kept)
 
 
 @contextmanager

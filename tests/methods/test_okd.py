@@ -132,6 +132,18 @@ def test_the_record_tells_the_original_teacher_from_the_adapted_one(tmp_path: Pa
     assert not run.warnings
 
 
+@pytest.mark.parametrize("cut", [{}, {"layers": 1, "store_trunk": True}])
+def test_an_anchor_holds_the_teacher_back(cut: dict[str, object], tmp_path: Path) -> None:
+    drift = {}
+    for anchor in (0.0, 5.0):
+        with tutored.opened(tmp_path / str(anchor), tutored.teacher()) as run:
+            okd(run, Okd.model_validate({"rank": 4, "anchor": anchor, "teacher_learning_rate": 1e-2, **cut}))
+            rows = run.fits["student"].history
+        assert ("teacher.anchor" in rows[0]) == (anchor > 0)
+        drift[anchor] = rows[-1]["drift"]
+    assert drift[5.0] < drift[0.0] / 2
+
+
 def test_a_resting_teacher_moves_on_every_nth_step_alone(tmp_path: Path) -> None:
     rare = learnt(tmp_path / "rare", Okd(rank=4, every=100))
     assert not equal(rare, learnt(tmp_path / "often"))

@@ -8,24 +8,29 @@ sampled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from distrust import trunk
+from distrust.data import Items
 from distrust.evaluate.following import following
 from distrust.files import fingerprint
 from distrust.losses import linear
 from distrust.losses.chunks import Projected
 from distrust.low_rank import Terms, absent, attached
 from distrust.methods.language import DIVERGENCES, TUTOR, Divergence, Probe, Tutor, probe, pull, texts, tutor
-from distrust.objective import Batch
+from distrust.objective import Batch, Objective
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.sides import Joint, Parts, Side
 from distrust.students import Student
 from distrust.students.causal import CausalStudent, writer
+from distrust.students.completions import Exchanges
+
+BEFORE = "original"  # the side of the teacher without its terms
 
 
 class Okd(Strict):
@@ -48,6 +53,9 @@ class Okd(Strict):
         default_factory=list, description="last names of the teacher's layers to adapt; default: queries and values"
     )
     teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: the student's")
+    anchor: float = Field(
+        0.0, ge=0, description="weight of the adapted teacher's divergence from the original one: one more forward a step"
+    )
     every: int = Field(1, gt=0, description="the teacher moves on every n-th step")
     divergence: Divergence = Field("forward", description="the student's; docs/losses.md has their formulas")
     temperature: float = Field(1.0, gt=0, description="softens both sides in divergences")
@@ -73,9 +81,13 @@ def okd(run: Run, options: Okd) -> Student:
         if options.store_trunk and options.layers is not None:
             trunk.check(its.model, options.layers, its.teacher.name)
             side.student = trunk.top(its.model, options.layers, partial(run.stage, "trunk"))
+        sides = [side]
+        if options.anchor:
+            original = Original(**its.model.parts, adapted=writer(side.student), terms=terms)
+            sides.append(Side(original, Objective({}), loop, BEFORE, every=0, steady=True))
         joint = Joint(
             fingerprint("okd", its.key),
-            [side],
+            sides,
             _Losses(its, options),
             measure=partial(_figures, its, terms, probe(told, its), run.seed),
         )
@@ -95,6 +107,7 @@ class _Losses:
     def __init__(self, its: Tutor, options: Okd) -> None:
         self.vocabulary, self.options = its.vocabulary, options
         self.alone = pull(options.divergence, None, options.temperature, its.vocabulary)
+        self.held = pull("forward", None, options.temperature, its.vocabulary)
 
     def __call__(self, said: Mapping[str, Projected], batch: Batch) -> Mapping[str, Parts]:
         """Hidden states of both sides, (n, T, d) each, to both losses."""
@@ -113,24 +126,30 @@ class _Losses:
             temperature=self.options.temperature,
             vocabulary=self.vocabulary,
         )
-        return {"student": {"divergence": both.student}, TUTOR: {"loss": both.teacher}}
+        held = {"anchor": self.options.anchor * self.held(teacher, said[BEFORE], batch)} if BEFORE in said else {}
+        return {"student": {"divergence": both.student}, TUTOR: {"loss": both.teacher, **held}}
 
 
-class _Original:
+@dataclass
+class Original(CausalStudent):
     """The teacher as it was before its terms, while they hang in it."""
 
-    def __init__(self, model: CausalStudent, terms: Sequence[Terms]) -> None:
-        self.reader, self.module, self._model, self._terms = model.reader, model.module, model, terms
+    adapted: CausalStudent
+    terms: Sequence[Terms]
+
+    def encode_told(self, items: Items, completions: Sequence[str], whose: Tensor | None = None) -> Exchanges:
+        """As the adapted one."""
+        return self.adapted.encode_told(items, completions, whose)
 
     def hidden(self, inputs: dict[str, Tensor]) -> Projected:
-        """As the model's, the terms absent."""
-        with absent(self._terms):
-            return self._model.hidden(inputs)
+        """As the adapted one, the terms absent."""
+        with absent(self.terms):
+            return self.adapted.hidden(inputs)
 
 
 def _figures(its: Tutor, terms: Sequence[Terms], on: Probe, seed: int, sides: Sequence[Side]) -> dict[str, float]:
     """An epoch's record. `kl` is to the original teacher, `drift` how far the adapted one has gone from it."""
-    student, original = writer(sides[0].student), _Original(its.model, terms)
+    student, original = writer(sides[0].student), Original(**its.model.parts, adapted=its.model, terms=terms)
     adapted = following(its.model, original, on.items, on.completions)
     moved = following(student, its.model, on.items, on.completions)
     found = {"drift": adapted.kl, "teacher_nll": adapted.nll, "kl_to_adapted": moved.kl}

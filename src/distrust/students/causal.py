@@ -6,7 +6,7 @@ Knows how one is made, read into and saved for `from_pretrained`. Knows nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class CausalStudent:
     notes: tuple[str, ...]
     reader: Reader
     accepted: frozenset[str]  # inputs of the model's `forward`, which several processes wrap
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What it is made of, by name: for a kind of student that answers in part otherwise."""
+        return {one.name: getattr(self, one.name) for one in fields(CausalStudent)}
 
     @property
     def space(self) -> LabelSpace:
