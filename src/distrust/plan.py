@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from distrust.assistant import TRUE_OR_FALSE, TRUTH
+from distrust.assistant import HOW_SURE, TRUE_OR_FALSE, TRUTH
 from distrust.budget import NOTHING, Charge, Sum, money, refuse_unkeepable
 from distrust.build import LEDGER, few_shot, known, read_task
 from distrust.data import Items
@@ -134,7 +134,8 @@ def _assistant(assistant: Endpoint, recipe: Recipe, task: Task, ledger: Ledger |
     if own:
         most = min(claims, len(pool) + len(gold))
         return _endpoint(assistant, recipe, task, gold, ledger, total, most, pool)
-    shown = [fill(TRUE_OR_FALSE, {"prompt": pool.text(row), "claim": "-"}, "The question") for row in range(len(pool))]
+    question = HOW_SURE if options.confidence == "stated" else TRUE_OR_FALSE
+    shown = [fill(question, {"prompt": pool.text(row), "claim": "-"}, "The question") for row in range(len(pool))]
     asked = Items(pool.ids, tuple(shown))
     nobody = Gold((), torch.zeros(0, dtype=torch.long), TRUTH)
     about = replace(task, space=TRUTH, answers=None, gold=nobody) if is_judge(assistant) else task
