@@ -1,0 +1,150 @@
+"""A reasoning family as a student meets it: a pool with a teacher's and an assistant's answers, and a pretrained student.
+
+Knows who is trained on how much, and keeps what is trained and written under the program's `runs/`, so that it is made once.
+Knows no budgets or methods. No student sees an answer of the pool but through a teacher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks._reasoning import Family, Question
+from benchmarks._reasoning_models import MOST, items_of, save_tokenizer, size, told, trained
+from distrust.answers import Answers
+from distrust.data import REFERENCE, Items
+from distrust.files import fingerprint, read_json, write_json
+from distrust.recipe import CausalStudent, Train
+from distrust.students import causal
+from distrust.students.sampling import generate
+
+KEPT = Path(__file__).parents[1] / "runs" / "benchmarks" / "reasoning"
+POOL, TEST, SAMPLES, TEMPERATURE = 1000, 300, 5, 0.7
+UNLABELLED, TEST_SEED, POOL_SEED, TAUGHT_SEED = 1, 2, 3, 4  # seeds of questions
+STUDENT = (64, 3)  # width and layers
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A writer that has learned some gold chains of made questions, none of them of the pool or the test."""
+
+    width: int
+    layers: int
+    questions: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Upbringing:
+    """Who a family's models are: `read` unlabelled questions, in so many epochs, come before anything else."""
+
+    read: int
+    epochs: int
+    assistant: Taught
+    teacher: Taught | None = None  # None: the answers are recorded
+
+
+WORLDS = {
+    "coin": Upbringing(3000, 4, Taught(96, 3, 300, 12)),
+    "letters": Upbringing(3000, 4, Taught(96, 3, 300, 15)),
+    "arithmetic": Upbringing(3000, 6, Taught(96, 3, 250, 20), Taught(128, 3, 250, 20)),
+    "shuffled": Upbringing(3000, 8, Taught(96, 3, 400, 20), Taught(128, 3, 400, 20)),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A pool with columns `teacher` (a text each), `assistant` (several) and `gold` (an answer), a test set, a student."""
+
+    family: Family
+    pool: Items
+    test: Items
+    student: Path  # a folder to start from
+
+    def right(self, who: str) -> float:
+        """How often a column's first text gives the gold answer."""
+        answers = Answers(self.family.answer)
+        said = [one if isinstance(one, str) else one[0] for one in self.pool.columns[who]]
+        pairs = zip(said, self.pool.columns["gold"], strict=True)
+        return sum(answers.read(one) == answers.reference(gold) for one, gold in pairs) / len(self.pool)
+
+
+def world(family: Family, smaller: bool = False) -> World:
+    """A family's world, made now or before. `smaller`: no models but a tiny student, for looking whether all runs."""
+    how = WORLDS[family.name]
+    pool = [one for one, _ in family.recorded] or family.questions(100 if smaller else POOL, POOL_SEED)
+    known = frozenset(one.text for one in pool)
+    test = family.questions(50 if smaller else TEST, TEST_SEED, known)
+    apart = known | {one.text for one in test}
+    items = items_of(pool, "p")
+    columns: dict[str, list[Any]] = {"gold": [f"So the answer is {one.answer}." for one in pool]}
+    if smaller:
+        how = Upbringing(100, 1, how.assistant)
+        wrong = {"teacher": 3, "assistant": 5}  # every third and every fifth says what is true of another question
+        columns |= {who: [pool[row - (not row % every)].chain for row in range(len(pool))] for who, every in wrong.items()}
+    here = KEPT / f"{family.name}-{fingerprint(asdict(how), [one.text for one in pool], family.longest)[:12]}"
+    student = _read(family, how, (32, 2) if smaller else STUDENT, here, apart)
+    if not smaller:
+        columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES, TEMPERATURE)
+        columns["teacher"] = [text for _, text in family.recorded]
+        if how.teacher is not None:
+            said = _written(family, how, how.teacher, "teacher", items, here, apart, 1, 0.0)
+            columns["teacher"] = [one for (one,) in said]
+    judged = items_of(test, "t")
+    return World(
+        family,
+        Items(items.ids, items.inputs, columns),
+        Items(judged.ids, judged.inputs, {REFERENCE: [one.answer for one in test]}),
+        student,
+    )
+
+
+def options_of(folder: Path, family: Family, **more: Any) -> CausalStudent:
+    """A writer that goes on from a folder, if it holds one."""
+    known = {"kind": "causal", "max_prompt_length": MOST, "max_completion_length": family.longest}
+    return CausalStudent.model_validate({**known, **(more or {"model": str(folder)})})
+
+
+def _read(family: Family, how: Upbringing, shape: tuple[int, int], here: Path, apart: frozenset[str]) -> Path:
+    """A model that has read questions: it repeats each, which takes copying, and no answer is shown."""
+    questions = family.questions(how.read, UNLABELLED, apart)
+    folder = here / f"read-{shape[0]}-{shape[1]}"
+    if not (folder / "student.json").is_file():
+        texts = [one.text for one in questions]
+        tokenizer = save_tokenizer(texts, here / "tokenizer")
+        options = options_of(folder, family, config=size(*shape), tokenizer=str(tokenizer), max_completion_length=MOST)
+        loop = Train(num_train_epochs=how.epochs, learning_rate=2e-3, per_device_train_batch_size=32, warmup_ratio=0.05)
+        trained(folder, options, family.answer, told(items_of(questions), texts), loop)
+    return folder
+
+
+def _written(
+    family: Family,
+    how: Upbringing,
+    who: Taught,
+    name: str,
+    items: Items,
+    here: Path,
+    apart: frozenset[str],
+    samples: int,
+    temperature: float,
+) -> list[list[str]]:
+    """What a taught writer says of items."""
+    kept = here / f"{name}.json"
+    if not kept.is_file():
+        model = _taught(family, how, who, name, here, apart)
+        write_json(kept, generate(model, items, samples=samples, temperature=temperature).texts)
+    found: list[list[str]] = read_json(kept)
+    return found
+
+
+def _taught(
+    family: Family, how: Upbringing, who: Taught, name: str, here: Path, apart: frozenset[str]
+) -> causal.CausalStudent:
+    start = _read(family, how, (who.width, who.layers), here, apart)
+    seen = apart | {one.text for one in family.questions(how.read, UNLABELLED, apart)}
+    questions: list[Question] = family.questions(who.questions, TAUGHT_SEED + (name == "teacher"), seen)
+    loop = Train(num_train_epochs=who.epochs, learning_rate=2e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
+    lesson = told(items_of(questions), [one.chain for one in questions])
+    return trained(here / name, options_of(start, family), family.answer, lesson, loop)

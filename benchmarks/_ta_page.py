@@ -1,0 +1,69 @@
+"""`python -m benchmarks._ta_page`: writes docs/ta_in_the_loop.md's tables from the result file: no number is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks._pages import fill, points
+from benchmarks._ta_figures import REFERENCE
+from benchmarks.harness import RESULTS
+from distrust.files import read_json
+
+PAGE = Path(__file__).parent.parent / "docs" / "ta_in_the_loop.md"
+OTHERS = ("entropy", "margin", "selected", "filter", "oracle")
+FAMILIES = ("coin", "letters", "arithmetic", "shuffled")
+
+
+def tables() -> str:
+    """All tables as markdown, from `results/ta_in_the_loop.json`."""
+    kept: dict[str, Any] = read_json(RESULTS / "ta_in_the_loop.json")
+    of, how = kept["figures"], kept["settings"]
+    chosen = how["chosen"].split(" ")[0]
+    lines = [f"{how['cells_measured']} of {how['cells']} students are measured so far{_time(how)}.", ""]
+    lines += _screening(of) + _reported(of, chosen)
+    return "\n".join(lines) + "\n"
+
+
+def _time(how: dict[str, Any]) -> str:
+    if not how["cells_measured"]:
+        return ""
+    hours = how["hours_of_one_core_for_all_cells"]
+    return f", a median of {how['seconds_a_cell']:.0f} s of one core each; all of them take {hours:.0f} hours of one core"
+
+
+def _screening(of: dict[str, Any]) -> list[str]:
+    found = {name for name in of if name.startswith("screening.") and name.endswith(".gain")}
+    methods = list(dict.fromkeys(name.split(".")[-2] for name in of if name in found))
+    if not methods:
+        return []
+    lines = [f"| screened, two seeds | {' | '.join(FAMILIES)} |", "|---" * (1 + len(FAMILIES)) + "|"]
+    for method in methods:
+        names = [[name for name in found if name.split(".")[1] == one and name.split(".")[-2] == method] for one in FAMILIES]
+        lines.append(f"| `{method}` | {' | '.join(points(of, one[0]) if one else '' for one in names)} |")
+    return [*lines, ""]
+
+
+def _reported(of: dict[str, Any], chosen: str) -> list[str]:
+    rows = [name.removesuffix(f".{REFERENCE}") for name in of if name.endswith(f".{REFERENCE}")]
+    rows = [row for row in rows if not row.startswith("screening.")]
+    if not rows:
+        return []
+    columns = [REFERENCE, chosen, *OTHERS]
+    lines = [f"| family, budget | {' | '.join(columns)} | gain | whole pool | teacher |", "|---" * (len(columns) + 4) + "|"]
+    for row in rows:
+        cells = [f"{100 * of[f'{row}.{one}']:.1f}" if f"{row}.{one}" in of else "" for one in columns]
+        family, mine = row.split(".")[0], f"{row}.{chosen}.gain"
+        cells += [points(of, mine) if mine in of else ""]
+        cells += [f"{100 * of[one]:.1f}" if one in of else "" for one in (f"{family}.1.whole", f"{family}.teacher")]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Replace what stands between the page's two marks."""
+    fill(PAGE, tables)
+
+
+if __name__ == "__main__":
+    main()

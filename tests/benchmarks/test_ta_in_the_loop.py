@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from benchmarks import _reasoning as reasoning
+from benchmarks._ta_figures import figures
+from benchmarks.ta_in_the_loop import OTHERS, OURS, Cell, best
+from distrust.answers import Answers
+from distrust.methods.ta_in_the_loop import TaInTheLoop
+from distrust.recipe import Answer
+
+NAMES = ["Ada", "Bo", "Cy", "Di", "Ed"]
+SHORT = Answer(kind="short", after="answer is")
+MADE = {
+    "coin": (lambda draw: reasoning._coin(draw, NAMES), Answer(kind="yes_no", after="answer is")),
+    "letters": (lambda draw: reasoning.letters_of([draw.choice(NAMES), draw.choice(NAMES)]), SHORT),
+    "arithmetic": (reasoning._arithmetic, Answer(kind="number", after="answer is")),
+    "shuffled": (reasoning._shuffled, SHORT),
+}
+
+
+def worked_out(family: str, text: str) -> str:
+    """The answer, by another way than the one by which the question was made."""
+    if family == "coin":
+        return "no" if text.count("flips") % 2 else "yes"
+    if family == "letters":
+        return "".join(word[-1] for word in re.findall(r'"(.*)"', text)[0].split()).casefold()
+    if family == "arithmetic":
+        steps = re.findall(r"(with|Add|Subtract) (\d)", text)
+        return str(sum(-int(by) if what == "Subtract" else int(by) for what, by in steps))
+    has = dict(re.findall(r"(\w+) has the (\w+) ball", text))
+    for one, other in re.findall(r"(\w+) and (\w+) swap", text):
+        has[one], has[other] = has[other], has[one]
+    return has[re.findall(r"does (\w+) have", text)[0]]
+
+
+@pytest.mark.parametrize("name", sorted(MADE))
+def test_made_questions_are_worked_out_right(name: str) -> None:
+    make, how = MADE[name]
+    family, answers = reasoning.Family(name, make, how, 40), Answers(how)
+    made = family.questions(20, 0)
+    assert made == family.questions(20, 0) and len({one.text for one in made}) == 20
+    assert not {one.text for one in made} & {one.text for one in family.questions(3, 1, frozenset(o.text for o in made))}
+    for one in made:
+        assert answers.read(one.chain) == answers.reference(one.answer) == worked_out(name, one.text)
+
+
+def test_arithmetic_stays_among_the_digits() -> None:
+    draw = random.Random(0)
+    values = [int(value) for _ in range(200) for value in re.findall(r": (-?\d+)", reasoning._arithmetic(draw).chain)]
+    assert min(values) == 0 and max(values) == reasoning.HIGHEST
+
+
+def test_every_method_of_the_benchmark_has_legal_options() -> None:
+    for method in (*OURS, *OTHERS, "whole"):
+        options = TaInTheLoop.model_validate(Cell("coin", 1.0 if method == "whole" else 0.4, method, 0).options)
+        assert options.gold_weight == 0 and options.stop == "never", "no cell has gold"
+
+
+def outcome(*right: int) -> dict[str, object]:
+    return {"right": list(right), "seconds": 1.0}
+
+
+def test_options_are_chosen_on_screening_seeds_alone() -> None:
+    known = {
+        Cell("coin", 0.4, "random", 100): outcome(1, 0, 0, 0),
+        Cell("coin", 0.4, "r1", 100): outcome(1, 1, 0, 0),
+        Cell("coin", 0.4, "r2", 100): outcome(1, 1, 1, 0),
+        Cell("coin", 0.4, "random", 0): outcome(0, 0, 0, 0),
+        Cell("coin", 0.4, "r1", 0): outcome(1, 1, 1, 1),
+    }
+    assert best(known) == "r2"
+    known[Cell("letters", 0.4, "random", 100)] = outcome(0, 0)
+    known[Cell("letters", 0.4, "r1", 100)] = outcome(0, 0)
+    assert best(known) == "r1", "what was screened on fewer cells is not compared"
+    assert best({}) == "r1"
+
+
+def test_figures_are_gains_over_the_reference_of_the_same_seeds() -> None:
+    right = {
+        ("coin", 0.4, "random", 0): [1, 0, 0, 0],
+        ("coin", 0.4, "random", 1): [1, 1, 0, 0],
+        ("coin", 0.4, "r1", 0): [1, 1, 0, 0],
+        ("coin", 0.4, "r1", 1): [1, 1, 1, 0],
+        ("letters", 0.4, "random", 0): [0, 0, 0, 0],
+        ("letters", 0.4, "r1", 0): [1, 0, 0, 0],
+        ("coin", 0.4, "r1", 100): [1, 1, 1, 1],
+    }
+    of = figures(right, "r1", (100, 101))
+    assert of["coin.0.4.r1"] == pytest.approx(5 / 8) and of["coin.0.4.r1.gain"] == pytest.approx(0.25)
+    assert of["coin.0.4.r1.relative_gain"] == pytest.approx(0.25 / (3 / 8)) == of["relative_gain.coin"]
+    assert of["relative_gain.best_budget"] == pytest.approx(0.25 / (3 / 8)), "letters' reference is below a tenth"
+    assert of["gain.best_budget"] == pytest.approx(0.25) == of["gain.budget_1"]
+    assert "letters.0.4.r1.relative_gain" not in of and of["letters.0.4.r1.gain"] == 0.25
+    assert of["worst_family_gain"] == pytest.approx(25) and of["screening.coin.0.4.r1"] == 1.0
+    assert "screening.coin.0.4.r1.gain" not in of, "there is no reference of that seed"
