@@ -106,13 +106,14 @@ def opened(
 
 def read_task(recipe: Recipe) -> Task:
     """The recipe's data. Teachers name the classes where the recipe does not: only then are classifiers loaded for it."""
-    return load_task(recipe, [space for one in recipe.teachers if (space := _own(one))] if recipe.labels is None else [])
+    own = (_own(one, recipe) for one in recipe.teachers if recipe.labels is None)
+    return load_task(recipe, [space for space in own if space is not None])
 
 
-def _own(options: TeacherRecipe) -> LabelSpace | None:
+def _own(options: TeacherRecipe, recipe: Recipe) -> LabelSpace | None:
     """The classes that a teacher is known to know before anybody asks it."""
     if isinstance(options, Classifier):
-        return _classifier(options, None).space
+        return _classifier(options, None, recipe).space
     return None if isinstance(options, CausalTeacher) or options.knows is None else LabelSpace(tuple(options.knows))
 
 
@@ -154,7 +155,7 @@ def build_teacher(
 
         return RecordedTeacher(options, known(options, task.space), task.pool, task.answers)
     if isinstance(options, Classifier):
-        return _classifier(options, task.space)
+        return _classifier(options, task.space, recipe)
     if isinstance(options, CausalTeacher):
         return _writer(options, task)
     if kept is not None:
@@ -277,7 +278,8 @@ def check_folder(folder: Path, task: Task) -> None:
         raise RunError(f"{folder} is the run of another recipe: {' and '.join(changed)} differ; choose another output_dir.")
 
 
-def _classifier(options: Classifier, space: LabelSpace | None) -> Teacher:
+def _classifier(options: Classifier, space: LabelSpace | None, recipe: Recipe) -> Teacher:
     from distrust.teachers.classifier import ClassifierTeacher
+    from distrust.teachers.one_at_a_time import OneAtATime, crowded
 
-    return ClassifierTeacher(options, space)
+    return OneAtATime(options, space) if crowded(recipe.asked) else ClassifierTeacher(options, space)

@@ -115,6 +115,10 @@ class ClassifierTeacher:
         answer, size = self._answering(tokens), self._batch_size
         return ask_passes(self.name, self.space, self._model, answer, tokens.by_length, items, passes, seed, size)
 
+    def release(self) -> None:
+        """Let go of the model; it can be asked no more."""
+        del self._model
+
     def _read(self, items: Items) -> Tokenised | Pictures:
         return read(self._tokenizer, items, self._max_length, self._accepted, self.name)
 
