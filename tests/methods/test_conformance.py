@@ -26,7 +26,8 @@ from distrust.teachers.classifier import ModuleTeacher
 from tests import worlds
 
 NAMES = ("careful", "hasty", "muddled")
-OF_TEXTS = ["distillm", "gkd", "okd", "speculative-kd", "taid", "uld"]  # learn from a language model, where answers are open: test_conformance_texts
+# learn from a language model, where answers are open: test_conformance_texts
+OF_TEXTS = ["distillm", "gkd", "okd", "speculative-kd", "taid", "uld"]
 OF_CLASSES = set(METHODS) - set(OF_TEXTS)
 EACH = pytest.mark.parametrize("name", sorted(OF_CLASSES))
 SPLITS = {  # whoever splits the pool by what a student or a vote says there turns a rounding of 1e-7 into other halves

@@ -71,6 +71,7 @@ def believed(run: Run, rule: Rule, tutors: Sequence[Tutor], sides: Sequence[Side
     said = {}
     for side, own in zip(sides, inputs[1:], strict=True):
         device = device_of(side.student.module)
+        batch = {name: value.to(device) for name, value in batch.items()}
         with frozen(side.student.module):
             said[side.name] = side.student.hidden({name: value.to(device) for name, value in own.items()})  # type: ignore[attr-defined]
     _, weights = heard(rule, tutors, said, batch)
