@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 import random
 import re
+from pathlib import Path
 
 import pytest
 
 from benchmarks import _reasoning as reasoning
+from benchmarks import _reasoning_world
+from benchmarks import ta_in_the_loop as benchmark
 from benchmarks._ta_figures import figures
 from benchmarks.ta_in_the_loop import OTHERS, OURS, Cell, best
 from distrust.answers import Answers
@@ -58,6 +62,30 @@ def test_every_method_of_the_benchmark_has_legal_options() -> None:
     for method in (*OURS, *OTHERS, "whole"):
         options = TaInTheLoop.model_validate(Cell("coin", 1.0 if method == "whole" else 0.4, method, 0).options)
         assert options.gold_weight == 0 and options.stop == "never", "no cell has gold"
+
+
+def test_work_is_split_by_who_is_there_first(tmp_path: Path) -> None:
+    here = tmp_path / "cell"
+    with benchmark.alone(here, wait=False) as mine, benchmark.alone(here, wait=False) as theirs:
+        assert mine and not theirs
+    with benchmark.alone(tmp_path / "cell", wait=True) as later:
+        assert later
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("DISTRUST_DATA"), reason="needs DISTRUST_DATA")
+def test_the_quick_one_runs_and_what_is_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (benchmark, _reasoning_world):
+        monkeypatch.setattr(module, "KEPT", tmp_path / "runs" / "benchmarks" / "reasoning")
+    found = benchmark.run(quick=True)
+    assert found.figures["arithmetic.teacher"] == pytest.approx(0.67, abs=0.05)
+    assert {"arithmetic.0.2.r1.gain", "arithmetic.0.2.oracle.gain", "worst_family_gain"} <= found.figures.keys()
+    assert found.settings["cells_measured"] == 3 and found.settings["rows_not_measured_yet"] == ""
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert benchmark.run(quick=True).figures == found.figures
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == times
 
 
 def outcome(*right: int) -> dict[str, object]:
