@@ -82,7 +82,7 @@ def fit_pattern(scores: Tensor, said: Tensor, adequate: Tensor, strength: float 
 
 
 def self_taught(odds: Tensor, said: Tensor) -> tuple[Tensor, float]:
-    """Log-odds without gold: half their own chances, half those of a pattern learned where one source is clearly ahead.
+    """Log-odds without gold: their own, plus those of a pattern learned where one source is clearly ahead.
 
     A pattern is believed if it carries: learned from the clearer half of each source's items it must find again, on the next
     three tenths, what the odds say there. Else the odds' own log-chances come back.
@@ -110,9 +110,10 @@ def self_taught(odds: Tensor, said: Tensor) -> tuple[Tensor, float]:
         carries = (again - 1 / leading) / (1 - 1 / leading)
     if carries >= CARRIES:
         taken = torch.cat(clear + next_)
-        chances = (chances + _learned(odds, said, first, taken)) / 2
+        learned = _learned(odds, said, first, taken)
+        chances = soft_choice(_log(chances) + _log(learned), 1.0).masked_fill(odds == -torch.inf, 0.0)
     silent = odds == -torch.inf
-    return chances.clamp(min=torch.finfo(chances.dtype).tiny).log().masked_fill(silent, -torch.inf), max(carries, 0.0)
+    return _log(chances).masked_fill(silent, -torch.inf), max(carries, 0.0)
 
 
 def _learned(odds: Tensor, said: Tensor, first: Tensor, rows: Tensor) -> Tensor:
@@ -120,6 +121,10 @@ def _learned(odds: Tensor, said: Tensor, first: Tensor, rows: Tensor) -> Tensor:
     known = torch.nn.functional.one_hot(first[rows], len(odds)).T.bool()
     level = torch.zeros_like(odds).masked_fill(odds == -torch.inf, -torch.inf)
     return soft_choice(fit_pattern(level[:, rows], said[rows], known).scores(level, said), 1.0)
+
+
+def _log(chances: Tensor) -> Tensor:
+    return chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
 
 
 def _ahead(ahead: Tensor, own: Tensor, start: float, stop: float) -> Tensor:
