@@ -27,6 +27,7 @@ LOSSES: dict[str, Loss] = {
     "symmetric": losses.symmetric_kl,
     "js": partial(losses.jensen_shannon, beta=0.3),
     "skew forward": losses.skew_forward_kl,
+    "interpolated": losses.interpolated_kl,
     "skew reverse": losses.skew_reverse_kl,
     "total variation": losses.total_variation,
     "ab": losses.alpha_beta,
