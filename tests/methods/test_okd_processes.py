@@ -13,8 +13,9 @@ from distrust.methods.okd import Okd, okd
 from distrust.store import load_tensors
 from tests.methods import tutored
 from tests.test_processes import torchrun
+from tests.test_sharding import ended, fsdp
 
-METHODS = {"okd": (okd, Okd(rank=4)), "gkd": (gkd, Gkd(on_policy=0.5))}
+METHODS = {"okd": (okd, Okd(rank=4)), "gkd": (gkd, Gkd(on_policy=0.5)), "plain": (gkd, Gkd(on_policy=0))}
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -58,3 +59,37 @@ def test_two_processes_train_the_student_that_one_would(tmp_path: Path) -> None:
         assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
         for key, value in alone.items():
             torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+
+
+SHARDED = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from torch import distributed
+from distrust import processes
+from distrust.errors import RunError
+from distrust.store import save_tensors
+from tests.methods.test_okd_processes import learnt
+folder = Path(sys.argv[1])
+for name in ("plain", "gkd"):
+    save_tensors(folder / f"{processes.rank()}-{name}", learnt(folder / name, name, 8))
+try:
+    learnt(folder / "okd", "okd", 8)
+except RunError as error:
+    (folder / f"{processes.rank()}-refused").write_text(str(error))
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_a_sharded_student_learns_from_a_whole_teacher_that_stands_still(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SHARDED)
+    ended(fsdp(str(tmp_path / "script.py"), str(tmp_path)))
+    for name in ("plain", "gkd"):
+        first, second = (load_tensors(tmp_path / f"{rank}-{name}") for rank in (0, 1))
+        alone = learnt(tmp_path / f"alone {name}", name, 16)
+        assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
+        for key, value in alone.items():
+            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+    assert "launch without --use_fsdp" in (tmp_path / "0-refused").read_text()
