@@ -147,6 +147,11 @@ def _maps(same: Sequence[str], named: dict[str, list[str]]) -> dict[str, dict[st
         for teacher, own in named.items():
             if name in own and meant in own and name != meant:
                 raise RecipeError(f"--same {one!r}: {teacher} has both labels, so to it they are two classes.")
+            if name in own and name in maps[teacher]:
+                raise RecipeError(f"--same {one!r}: {name!r} is mapped to {maps[teacher][name]!r} already; map it once.")
+            if name in own and meant in maps[teacher].values():
+                both = next(before for before, after in maps[teacher].items() if after == meant)
+                raise RecipeError(f"--same {one!r}: {teacher} has {both!r} for that too, so to it they are two classes.")
             if name in own:
                 maps[teacher][name] = meant
     return maps

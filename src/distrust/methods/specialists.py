@@ -91,7 +91,8 @@ def gather(run: Run) -> Specialists:
     """Ask all teachers about the pool and about the gold items outside it.
 
     Raises:
-        RunError: no teacher, or open answers. DataError: a teacher without a class in common with the task.
+        RunError: no teacher, open answers, or gold of classes that nobody knows.
+        DataError: a teacher without a class in common with the task.
     """
     space = run.space
     if not run.teachers:
@@ -109,6 +110,14 @@ def gather(run: Run) -> Specialists:
         own = (columns >= 0).nonzero().squeeze(-1)
         members.append(Specialist(teacher, said, own, columns[own]))
     known = stack([one.evidence.select([]) for one in members], space).known  # refuses label spaces that do not fit
+    gold = run.gold.labels
+    if len(gold) and not bool(known[:, gold].any()):
+        vouched = ", ".join(space.names[one] for one in sorted(set(gold.tolist())))
+        theirs = ", ".join(dict.fromkeys(name for one in members for name in one.teacher.space.names))
+        raise RunError(
+            f"No teacher knows a class of the gold ({show(vouched)}); they know {show(theirs)}: map their `labels`, if these "
+            "are other names of the same classes."
+        )
     nobody = [name for name, heard in zip(space.names, known.any(0).tolist(), strict=True) if not heard]
     if nobody:
         run.warn(f"No teacher knows {', '.join(map(repr, nobody[:5]))}{', ...' if len(nobody) > 5 else ''}: only gold does.")
