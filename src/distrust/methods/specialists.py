@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 
 import torch
@@ -29,19 +28,19 @@ DOUBT = 1e-4  # probability that a bare claim leaves to each other class, so tha
 
 @dataclass(frozen=True)
 class Specialist:
-    """What one teacher says of N items, over those of its classes that the task has."""
+    """What one teacher says of N items, over those of its classes that the task has; worked out anew each time, not kept."""
 
     teacher: Teacher
     evidence: Evidence  # on the items, in their order
     own: Tensor  # (C_own,) long: which of its classes
     columns: Tensor  # (C_own,) long: where they stand in the task
 
-    @cached_property
+    @property
     def chances(self) -> Tensor:
         """(N, C_own), summing to one; rows of zeros where nothing was said."""
         return over(self.evidence, self.own)
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """(N, C_own); rows of -inf where nothing was said. Of bare claims, the logarithm of what they leave open."""
         said = (self.chances.sum(-1) > 0).unsqueeze(-1)
@@ -115,8 +114,8 @@ def gather(run: Run) -> Specialists:
         vouched = ", ".join(space.names[one] for one in sorted(set(gold.tolist())))
         theirs = ", ".join(dict.fromkeys(name for one in members for name in one.teacher.space.names))
         raise RunError(
-            f"No teacher knows a class of the gold ({show(vouched)}); they know {show(theirs)}: map their `labels`, if these "
-            "are other names of the same classes."
+            f"No teacher knows a class of the gold ({show(vouched)}); they know {show(theirs)}: map their `labels`, if "
+            "these are other names of the same classes."
         )
     nobody = [name for name, heard in zip(space.names, known.any(0).tolist(), strict=True) if not heard]
     if nobody:
@@ -128,11 +127,10 @@ def gather(run: Run) -> Specialists:
 
 def _contradictions(members: list[Specialist], space: LabelSpace, known: Tensor) -> Iterator[str]:
     """Pairs of teachers that share classes and mostly name different ones of them for the same item."""
-    claims = torch.stack(
-        [torch.where(one.chances.sum(-1) > 0, one.columns[one.chances.argmax(-1)], ABSTAIN) for one in members]
-    )  # (M, N)
-    for (first, one), (second, other) in combinations(enumerate(members), 2):
-        shared = known[first] & known[second]
+    sharing = [(a, b) for a, b in combinations(range(len(members)), 2) if bool((known[a] & known[b]).any())]
+    claims = {place: _claims(members[place]) for place in sorted({one for pair in sharing for one in pair})}
+    for first, second in sharing:
+        one, other, shared = members[first], members[second], known[first] & known[second]
         mine, theirs = claims[first], claims[second]
         both = (mine >= 0) & (theirs >= 0) & shared[mine] & shared[theirs]
         apart = int((mine != theirs)[both].sum())
@@ -142,6 +140,12 @@ def _contradictions(members: list[Specialist], space: LabelSpace, known: Tensor)
                 f"{one.teacher.name} and {other.teacher.name} share classes ({show(named)}) and name different ones for "
                 f"{apart} of the {int(both.sum())} items that both place there; do these names mean the same to both?"
             )
+
+
+def _claims(one: Specialist) -> Tensor:
+    """Its likeliest class in the task: (N,) long, -1 where nothing was said."""
+    chances = one.chances
+    return torch.where(chances.sum(-1) > 0, one.columns[chances.argmax(-1)], ABSTAIN)
 
 
 def told(run: Run, here: Specialists, targets: Tensor, gold_weight: float, weights: Tensor | None = None) -> Labelled:
