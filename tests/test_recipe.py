@@ -92,7 +92,10 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(raw: dict[str, Any
             "the teacher t writes open texts; one is asked for classes by `kind: endpoint`.",
         ),
         (recipe(student={"kind": "ngrams"}), "The recipe's student has an unknown kind 'ngrams'; did you mean 'ngram'?"),
-        (recipe(student={"dropout": 0.1}), "The recipe's student lacks the key 'kind'; legal are ngram, transformer, causal."),
+        (
+            recipe(student={"dropout": 0.1}),
+            "The recipe's student lacks the key 'kind'; legal are ngram, transformer, causal.",
+        ),
         (recipe(teachers={"llm": LLM}), "The recipe's teachers: must be a list."),
         (recipe(teachers=["llm"]), "The recipe's teachers.0: must hold keys, each with a value."),
         ({"data": "pool.csv"}, "The recipe's data: must hold keys, each with a value."),
