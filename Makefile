@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling muka worlds kernels okd okd_cost
+NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels okd okd_cost
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -39,6 +39,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks._panel_page
 	$(BIN)/python -m benchmarks._peer_page
 	$(BIN)/python -m benchmarks._signals_page
+	$(BIN)/python -m benchmarks._ta_page
 	$(BIN)/python -m benchmarks._which_page
 
 # torch goes first and pinned: whatever comes later then leaves it alone.

@@ -21,7 +21,17 @@ def tables() -> str:
     of, how = kept["figures"], kept["settings"]
     chosen = how["chosen"].split(" ")[0]
     lines = [f"{how['cells_measured']} of {how['cells']} students are measured so far{_time(how)}.", ""]
-    lines += _screening(of) + _reported(of, chosen)
+    known = [
+        f"{family} {100 * of[f'{family}.teacher']:.1f} and {100 * of[f'{family}.assistant']:.1f} %"
+        for family in FAMILIES
+        if f"{family}.teacher" in of
+    ]
+    lines += [
+        f"Teacher and assistant are right of the pool: {', '.join(known)}.",
+        "",
+        *_screening(of),
+        *_reported(of, chosen),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -37,7 +47,7 @@ def _screening(of: dict[str, Any]) -> list[str]:
     methods = list(dict.fromkeys(name.split(".")[-2] for name in of if name in found))
     if not methods:
         return []
-    lines = [f"| screened, two seeds | {' | '.join(FAMILIES)} |", "|---" * (1 + len(FAMILIES)) + "|"]
+    lines = [f"| screened: gain over `random`, points | {' | '.join(FAMILIES)} |", "|---" * (1 + len(FAMILIES)) + "|"]
     for method in methods:
         names = [[name for name in found if name.split(".")[1] == one and name.split(".")[-2] == method] for one in FAMILIES]
         lines.append(f"| `{method}` | {' | '.join(points(of, one[0]) if one else '' for one in names)} |")
@@ -50,12 +60,12 @@ def _reported(of: dict[str, Any], chosen: str) -> list[str]:
     if not rows:
         return []
     columns = [REFERENCE, chosen, *OTHERS]
-    lines = [f"| family, budget | {' | '.join(columns)} | gain | whole pool | teacher |", "|---" * (len(columns) + 4) + "|"]
+    lines = [f"| family, budget | {' | '.join(columns)} | gain | whole pool |", "|---" * (len(columns) + 3) + "|"]
     for row in rows:
         cells = [f"{100 * of[f'{row}.{one}']:.1f}" if f"{row}.{one}" in of else "" for one in columns]
         family, mine = row.split(".")[0], f"{row}.{chosen}.gain"
         cells += [points(of, mine) if mine in of else ""]
-        cells += [f"{100 * of[one]:.1f}" if one in of else "" for one in (f"{family}.1.whole", f"{family}.teacher")]
+        cells += [f"{100 * of[whole]:.1f}" if (whole := f"{family}.1.whole") in of else ""]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return [*lines, ""]
 

@@ -39,7 +39,7 @@ from distrust.teachers.recorded import RecordedTeacher
 BUDGETS = {"recorded": (0.1, 0.2, 0.4, 0.8), "made": (0.05, 0.1, 0.2, 0.4)}
 SCREENED = {"recorded": 0.4, "made": 0.2}  # at which options are chosen
 SCREENING, REPORTED = (100, 101), (0, 1, 2, 3, 4)
-LOOP = Train(num_train_epochs=15, learning_rate=2e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
+LOOP = Train(num_train_epochs=40, learning_rate=2e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
 BARE: dict[str, Any] = {"stop": "never", "gold_weight": 0, "calibrate": "none"}  # no cell has gold
 REFERENCE_RUN = "random"
 OURS: dict[str, dict[str, Any]] = {  # what is screened; the best of them is reported
@@ -221,7 +221,7 @@ def _result(known: dict[Cell, dict[str, Any]], cells: list[Cell], worlds: dict[s
     for name, here in worlds.items():
         shown |= {f"{name}.{who}": here.right(who) for who in ("teacher", "assistant")}
     settings = {
-        "chosen": f"{chosen} {OURS.get(chosen)}",
+        "chosen": f"{chosen} {OURS[chosen]}{', so far' if any(cell.seed in SCREENING for cell in missing) else ''}",
         "screened": str(OURS),
         "others": str(OTHERS),
         "all_cells": str(BARE),
