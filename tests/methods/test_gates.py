@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from distrust.data import Items
 from distrust.errors import RunError
+from distrust.gold import Gold
+from distrust.labels import LabelSpace
 from distrust.methods import find
+from distrust.modules import seeded
+from distrust.run import Run
+from distrust.students import Student
+from distrust.students.module import ModuleStudent
 from tests.methods import noisy
 
 ITEMS, LABELS = noisy.clusters(240)
@@ -202,3 +209,34 @@ def test_a_killed_run_goes_on_with_the_same_halves_peers_and_student(tmp_path: P
     resumed = go()
     whole = noisy.carry(noisy.work(tmp_path / "whole", RANDOM, ITEMS, LABELS, gold=20, options=options), "peer-advised")
     assert noisy.same(resumed, whole)  # type: ignore[arg-type]
+
+
+def test_it_is_shut_where_most_claims_of_many_classes_are_wrong_by_system(tmp_path: Path) -> None:
+    """Each class is mostly taken for the next one, and gold shows few: students learn the error and agree with it."""
+    classes, count, gold = 16, 640, 24
+    draw = torch.Generator().manual_seed(1)
+    labels = torch.arange(count) % classes
+    angle = labels * 2 * torch.pi / classes
+    inputs = 3 * torch.stack([angle.cos(), angle.sin()], 1) + 0.15 * torch.randn(count, 2, generator=draw)
+    order = torch.randperm(count, generator=draw)
+    items, labels = Items(tuple(f"p{row:03d}" for row in range(count)), inputs[order]), labels[order]
+    claims = torch.where(torch.rand(count, generator=draw) < 0.65, (labels + 1) % classes, labels)
+    space = LabelSpace(tuple(f"c{one:02d}" for one in range(classes)))
+
+    def student(seed: int) -> Student:
+        with seeded(seed):
+            return ModuleStudent(nn.Sequential(nn.Linear(2, 48), nn.ReLU(), nn.Linear(48, classes)), space)
+
+    teacher = noisy.Said("teacher", items, claims)
+    teacher.space = space
+    loop = noisy.LOOP.model_copy(update={"num_train_epochs": 8})
+    chosen = Gold(items.ids[:gold], labels[:gold], space)
+
+    def work(name: str) -> Run:
+        folder = tmp_path / name
+        return Run(folder, space=space, pool=items, teachers=[teacher], new_student=student, gold=chosen, options=loop)
+
+    run = work("gate")
+    found = noisy.carry(run, "peer-advised", gate="gold")
+    assert run.notes and "The gate is shut, and the claims are told as they are: of 24 gold items" in run.notes[0]
+    assert noisy.same(found, noisy.carry(work("plain"), "distill", targets="hard"))

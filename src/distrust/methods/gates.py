@@ -5,10 +5,12 @@ Knows the pool as the teachers labelled it, and students of its halves. Knows no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -58,6 +60,8 @@ def by_gold(run: Run, pool: Labelled, scout_epochs: int) -> Labelled:
         return advise(peer, on_gold, final_claims(said), judged, labels, said.known)
 
     first = advice("scout", pool, _long_enough(run, pool, shares[0], scout_epochs))
+    if not _shown(run, first, judged, labels):
+        return pool
     high = _trusted(pool.items.ids, first.posterior, HALF)  # (N,) bool
     peers = advice("peer", _told(pool, first.posterior).select(rows(high)), None)
     doubted = rows(~high)
@@ -183,6 +187,35 @@ def _long_enough(run: Run, pool: Labelled, part: Part, epochs: int) -> int:
     return epochs
 
 
+def _shown(run: Run, advice: Advice, claims: Tensor, labels: Tensor) -> bool:
+    """Whether gold shows anything for what scouts make of claims: it is right as often, or surer where it is right.
+
+    Where most claims of a class are wrong by system, students learn the wrong class and agree with what is wrong: the surest
+    claims are then not the right ones. What counts as surer is beyond the noise of so much gold (Mann-Whitney, one-sided,
+    5 %); all opinions of an item count as one item. claims: (M, n), labels: (n,) long.
+    """
+    right = advice.on_gold.argmax(-1) == labels  # (K, n)
+    share, taught = float(right.double().mean()), _voted(claims, labels, advice.on_gold.shape[-1]) / len(labels)
+    if share >= taught:
+        return True
+    good = share * len(labels)
+    bad = len(labels) - good
+    if good and bad:
+        surer = roc_auc_score(right.flatten().numpy(), confidence(advice.on_gold).flatten().numpy())
+        if surer > 0.5 + 1.645 * math.sqrt((len(labels) + 1) / (12 * good * bad)):
+            return True
+    run.note(
+        f"The gate is shut, and the claims are told as they are: of {len(labels)} gold items the teachers are right on "
+        f"{taught * len(labels):.0f}, what scouts make of them on {good:.0f}, and it is no surer where it is right."
+    )
+    return False
+
+
+def _voted(claims: Tensor, labels: Tensor, classes: int) -> float:
+    """How many gold items the teachers' vote is right on: claims (M, n), labels (n,)."""
+    return float(combine.majority_vote(claims, classes).gather(-1, labels.unsqueeze(-1)).sum())
+
+
 def _told(pool: Labelled, posterior: Tensor) -> Labelled:
     """The pool told its likeliest classes: posterior (N, C)."""
     return pool.told_as(one_hot(posterior.argmax(-1), posterior.shape[-1]).to(pool.targets))
@@ -210,8 +243,7 @@ def _report(
     """Say what the gate decided, and what it thinks of both sides; told: (N,) bool, the items that are not left out."""
     changed = float((1 - label_match(posterior, pool.targets))[told].sum()) / len(pool)
     sure = f"{100 * float(confidence(posterior[told]).mean()):.0f} %" if bool(told.any()) else "none"
-    voted = combine.majority_vote(claims, posterior.shape[-1])  # (n, C)
-    vote = float(voted.gather(-1, labels.unsqueeze(-1)).sum())
+    vote = _voted(claims, labels, posterior.shape[-1])
     peer, meaning, claim = found.say.tolist()
     run.note(
         f"The gate tells {100 * changed:.0f} % of the items another class than the teachers do, leaves "
