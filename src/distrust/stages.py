@@ -39,7 +39,7 @@ class Stages:
         folder = self.folder / f"{file_name(name)}-{key[:16]}"
         done = folder / "done.json"
         if not done.is_file():
-            with _held(folder) if rank() == 0 else nullcontext():
+            with held(folder, "stage.lock") if rank() == 0 else nullcontext():
                 wait()
                 if not done.is_file():
                     began = time.monotonic(), time.process_time()
@@ -62,11 +62,11 @@ def surroundings() -> dict[str, Any]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Inside: a stage's folder is this process's, once nobody else holds it."""
+def held(folder: Path, name: str) -> Iterator[None]:
+    """Inside: what a lock of a folder stands for is this process's, once nobody else holds it."""
     with refusing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "stage.lock", os.O_CREAT | os.O_RDWR, 0o644)
+        handle = os.open(folder / name, os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -144,6 +144,19 @@ def test_an_anchor_holds_the_teacher_back(cut: dict[str, object], tmp_path: Path
     assert drift[5.0] < drift[0.0] / 2
 
 
+def test_a_teacher_in_half_the_memory_teaches_almost_the_same(tmp_path: Path) -> None:
+    last = {}
+    for kind in (torch.float32, torch.bfloat16):
+        asked = tutored.teacher()
+        asked.model.module.to(kind)
+        with tutored.opened(tmp_path / str(kind), asked) as run:
+            student = okd(run, OPTIONS)
+            last[kind] = run.fits["student"].history[-1]
+        assert {value.dtype for value in student.module.parameters()} == {torch.float32}
+    for name in ("kl", "drift", "teacher_nll"):
+        assert last[torch.bfloat16][name] == pytest.approx(last[torch.float32][name], rel=0.05), name
+
+
 def test_a_resting_teacher_moves_on_every_nth_step_alone(tmp_path: Path) -> None:
     rare = learnt(tmp_path / "rare", Okd(rank=4, every=100))
     assert not equal(rare, learnt(tmp_path / "often"))

@@ -15,7 +15,12 @@ from tests.methods import tutored
 from tests.test_processes import torchrun
 from tests.test_sharding import ended, fsdp
 
-METHODS = {"okd": (okd, Okd(rank=4)), "gkd": (gkd, Gkd(on_policy=0.5)), "plain": (gkd, Gkd(on_policy=0))}
+METHODS = {
+    "okd": (okd, Okd(rank=4)),
+    "held": (okd, Okd(rank=4, layers=1, store_trunk=True, anchor=1.0)),
+    "gkd": (gkd, Gkd(on_policy=0.5)),
+    "plain": (gkd, Gkd(on_policy=0)),
+}
 SCRIPT = """
 import sys
 from pathlib import Path

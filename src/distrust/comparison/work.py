@@ -5,7 +5,6 @@ Knows processes, folders and what a finished cell leaves. Knows no method, and j
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from distrust.finish import carry_out, write
 from distrust.methods import find
 from distrust.recipe import Endpoint, Recipe
 from distrust.run import Run
+from distrust.stages import held
 from distrust.store import load_tensors
 from distrust.teachers.endpoint import EndpointTeacher
 from distrust.teachers.kept import keep
@@ -160,19 +160,10 @@ def _chooses(recipe: Recipe) -> bool:
     return hasattr(find(recipe.method.name, recipe.method.options)[1], "asked")
 
 
-@contextmanager
-def _turn(recipe: Recipe, folder: Path) -> Iterator[None]:
+def _turn(recipe: Recipe, folder: Path) -> AbstractContextManager[None]:
     """Cells that buy for themselves do so one after another, so that none pays for what another is about to have."""
-    if not (_chooses(recipe) and any(isinstance(one, Endpoint) for one in recipe.asked)):
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "buying.lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    buys = _chooses(recipe) and any(isinstance(one, Endpoint) for one in recipe.asked)
+    return held(folder, "buying.lock") if buys else nullcontext()
 
 
 def _lend(run: Run, folder: Path) -> None:
