@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust.errors import DataError
-from distrust.logits import top
+from distrust.logits import Hidden, TopK, top
 
 INF = math.inf
 
@@ -50,3 +50,20 @@ def test_all_classes_lose_nothing_and_half_of_them_the_shape_of_the_rest() -> No
 def test_no_number_of_classes(k: int) -> None:
     with pytest.raises(DataError, match="legal is 1 to 3"):
         top(torch.zeros(2, 3), k)
+
+
+def test_top_k_spreads_its_tail_and_sums_to_one() -> None:
+    top = TopK(torch.tensor([[2, 0]]), torch.tensor([[0.5, 0.3]]).log(), torch.tensor([0.2]), classes=4)
+    assert top.dense().exp().tolist() == [pytest.approx([0.3, 0.1, 0.5, 0.1])]
+    whole = TopK(torch.tensor([[1, 0]]), torch.tensor([[0.5, 0.5]]).log(), torch.tensor([-1e-8]), classes=3)
+    assert whole.dense().exp().tolist() == [[0.5, 0.5, 0]]  # rounding in 1 - sum is no NaN
+    tokens = TopK(torch.zeros(2, 3, 1, dtype=torch.long), torch.zeros(2, 3, 1), torch.zeros(2, 3), classes=5)
+    assert tokens.dense().shape == (2, 3, 5)
+
+
+def test_hidden_states_and_their_head_give_the_logits() -> None:
+    h, head = torch.randn(2, 5, 4), torch.randn(3, 4)
+    hidden = Hidden(h, head)
+    looped = [[[float(h[b, t] @ head[c]) for c in range(3)] for t in range(5)] for b in range(2)]
+    assert torch.allclose(hidden.dense(), torch.tensor(looped), atol=1e-6)
+    assert torch.equal(hidden.select(torch.tensor([1])).dense(), hidden.dense()[[1]])
