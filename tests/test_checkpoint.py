@@ -93,6 +93,17 @@ def test_means_are_over_the_steps_of_an_epoch() -> None:
     assert (state.epoch, state.step, state.sums, state.history) == (1, 0, {}, [{"loss": 3.0}])
 
 
+def test_process_time_is_added_up_by_epoch_across_a_restart(tmp_path: Path) -> None:
+    state, one = State(), side()
+    state.add({}, 1.5)
+    checkpoint.save(tmp_path, [one], state)
+    state = checkpoint.resume(tmp_path, [one])
+    state.add({}, 0.5)
+    state.end_epoch({})
+    state.add({}, 3.0)
+    assert state.seconds == [2.0, 3.0]
+
+
 def test_the_best_weights_are_those_of_the_lowest_validation() -> None:
     one, state, seen = side(), State(), []
     for value in (2.0, 1.0, 1.0, 3.0):

@@ -88,6 +88,17 @@ def test_a_changed_option_makes_a_new_fit_and_the_same_one_none(tmp_path: Path) 
     assert len(fits) == 2
 
 
+def test_what_the_steps_of_each_epoch_took_is_kept_with_a_fit(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
+    run.fit("student", told)
+    first = list(run.fits["student"].seconds)
+    run.fit("student", told)
+    assert len(first) == 2 and min(first) > 0 and list(run.fits["student"].seconds) == first
+    (whole,) = run.stages.seconds.values()
+    assert sum(first) <= whole + 1e-3
+
+
 def test_a_student_from_a_finished_stage_answers_as_the_trained_one(tmp_path: Path) -> None:
     run = make(tmp_path)
     told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])

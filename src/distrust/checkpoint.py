@@ -39,10 +39,12 @@ class State:
     stopped: bool = False
     best_weights: dict[str, Tensor] | None = None
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+    seconds: list[float] = field(default_factory=lambda: [0.0])  # process time of each epoch's steps, the last one not over
 
-    def add(self, parts: dict[str, Tensor]) -> None:
-        """Count a step and add its parts to the epoch's sums."""
+    def add(self, parts: dict[str, Tensor], seconds: float = 0.0) -> None:
+        """Count a step, the process time that it took, and add its parts to the epoch's sums."""
         self.step += 1
+        self.seconds[-1] += seconds
         for name, value in parts.items():
             if name in self.sums:
                 self.sums[name].add_(value)
@@ -67,6 +69,7 @@ class State:
         """Write the epoch's row and move to the next."""
         self.history.append(row)
         self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, {}
+        self.seconds.append(0.0)
 
 
 def save(folder: Path, sides: Sequence[Side], state: State) -> None:
@@ -76,7 +79,8 @@ def save(folder: Path, sides: Sequence[Side], state: State) -> None:
         tensors |= {f"optimiser.{side.name}.{name}": value for name, value in side.optimiser.tensors().items()}
     tensors |= {f"sum.{name}": value for name, value in state.sums.items()}
     tensors |= {f"best.{name}": value for name, value in (state.best_weights or {}).items()}
-    known = {name: getattr(state, name) for name in ("epoch", "step", "history", "seen", "best", "since_best", "stopped")}
+    plain = ("epoch", "step", "history", "seen", "seconds", "best", "since_best", "stopped")
+    known = {name: getattr(state, name) for name in plain}
     kept = _gathered(tensors)
     if rank() == 0:
         save_tensors(folder / FILE, kept, {"state": json.dumps(known)})

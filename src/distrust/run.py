@@ -25,7 +25,7 @@ from distrust.errors import RunError
 from distrust.evaluate import Quality
 from distrust.evidence import Evidence, Stacked, join, stack
 from distrust.evidence_store import EvidenceStore
-from distrust.files import file_name, fingerprint, write_json
+from distrust.files import file_name, fingerprint, read_json, write_json
 from distrust.gold import Gold
 from distrust.labelled import Labelled, from_gold, from_texts
 from distrust.labels import OPEN, LabelSpace
@@ -45,6 +45,7 @@ from distrust.validation import Validation
 
 # options of the loop that change how fast or how safely, never what is learned
 INERT = {"save_seconds", "per_device_eval_batch_size"}
+EPOCHS = "epoch_process_seconds"  # in a fit's record
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Fitted:
     labelled: Labelled
     history: Sequence[Mapping[str, Any]]
     start: str = ""  # key of the student before it was trained
+    seconds: Sequence[float] = ()  # process time of each epoch's steps, without figures, validation and checkpoints
 
 
 class Run:
@@ -283,12 +285,14 @@ class Run:
         others = [] if joint is None else [joint.key]
         key = fingerprint("fit", *who, labelled.key, loop_key, said, start, judged, count(), *parts, *tapped, *others)
 
-        def build(folder: Path) -> None:
+        def build(folder: Path) -> Mapping[str, Any]:
+            took: list[float] = []
             task = train.Fit(
                 *(first, labelled, loop, start, folder, self.validation_loss, self.progress),
                 encode=self._readings.of,
                 warn=self.warn,
                 joint=joint,
+                timed=took.extend,
             )
             pairs = zip(students, objectives.items(), strict=True)
             sides = [Side(student, objective, loop, name) for student, (name, objective) in pairs]
@@ -301,13 +305,15 @@ class Run:
                         save_tensors(folder / f"objective-{file_name(side.name)}.safetensors", own)
                 write_json(folder / "history.json", history)
                 (folder / checkpoint.FILE).unlink(missing_ok=True)
+            return {EPOCHS: [round(one, 6) for one in took]}
 
         folder = self.stages.done(f"fit-{first}", key, build, everywhere=True)
         for name, student in zip(objectives, students, strict=True):
             checkpoint.load_weights(folder / _weights(name, first), student.module)
             student.key = key if name == first else fingerprint(key, name)
             self._names[student.key] = name
-        self.fits[first] = Fitted(labelled, train.read_history(folder), who[0])
+        took = read_json(folder / "done.json").get(EPOCHS, [])  # an older stage has none
+        self.fits[first] = Fitted(labelled, train.read_history(folder), who[0], took)
         return students
 
     def with_gold(self, labelled: Labelled, weight: float) -> Labelled:

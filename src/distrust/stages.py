@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ class Stages:
         self.folder = folder
         self.seconds: dict[str, float] = {}
 
-    def done(self, name: str, key: str, build: Callable[[Path], None], everywhere: bool = False) -> Path:
+    def done(self, name: str, key: str, build: Callable[[Path], Mapping[str, Any] | None], everywhere: bool = False) -> Path:
         """The folder of a finished stage; built if it is not there yet, by rank 0 alone unless `everywhere`.
 
-        A stage is finished when its `done.json` is there, which is written last; an unfinished one goes on where it was.
+        A stage is finished when its `done.json` is there, which is written last, with what `build` tells of itself; an
+        unfinished one goes on where it was.
         A stage that another run is building is waited for.
         """
         folder = self.folder / f"{file_name(name)}-{key[:16]}"
@@ -43,12 +44,11 @@ class Stages:
                 wait()
                 if not done.is_file():
                     began = time.monotonic(), time.process_time()
-                    if everywhere or rank() == 0:
-                        build(folder)
+                    told = build(folder) if everywhere or rank() == 0 else None
                     if rank() == 0:
                         seconds, busy = time.monotonic() - began[0], time.process_time() - began[1]
                         spent = {"seconds": round(seconds, 3), "process_seconds": round(busy, 3)}
-                        write_json(done, {"name": name, "key": key, **spent, **surroundings()})
+                        write_json(done, {"name": name, "key": key, **spent, **surroundings(), **(told or {})})
         wait()
         spent = read_json(done)
         self.seconds[folder.name] = spent.get("process_seconds", spent["seconds"])  # an older stage knows wall time alone

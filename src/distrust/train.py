@@ -50,6 +50,7 @@ class Fit:
     encode: Callable[[Student, Items], Encoded] | None = None  # default: the student's own `encode`
     warn: Callable[[str], None] = lambda _: None  # told what a person should know of the items as they were read
     joint: Joint | None = None  # what the sides minimise together, in place of their objectives
+    timed: Callable[[list[float]], None] = lambda _: None  # told process seconds of each epoch's steps, without its figures
 
 
 def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
@@ -88,6 +89,7 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
             _epoch(loop, state)
         checkpoint.keep_best(sides, state)
         wait()
+    task.timed(state.seconds[:-1])
     return state.history
 
 
@@ -111,7 +113,9 @@ def _epoch(loop: _Loop, state: checkpoint.State) -> None:
     for index, chosen in enumerate(_order(items, task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
-        state.add(_step(loop, chosen, state.epoch * steps + index, total))
+        began = time.process_time()
+        parts = _step(loop, chosen, state.epoch * steps + index, total)
+        state.add(parts, time.process_time() - began)
         if state.step < steps:
             _save(loop, state)
     figures = _close(loop, state)
