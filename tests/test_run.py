@@ -1,4 +1,4 @@
-"""Durable stages: done once, kept whole, and gone on with after a real kill."""
+"""A run: gold in its place, one process at a folder, and gone on with after a real kill."""
 
 from __future__ import annotations
 
@@ -11,100 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from distrust.data import Items
-from distrust.errors import RunError, TeacherError
-from distrust.evidence import Evidence
+from distrust.errors import RunError
 from distrust.files import read_json
 from distrust.gold import Gold
 from distrust.labelled import from_targets
-from distrust.losses import cross_entropy, forward_kl
-from distrust.objective import Batch, Objective, Term
 from distrust.recipe import Train
-from distrust.run import Run
 from distrust.store import load_tensors
-from distrust.students import answer
-from distrust.teachers.classifier import ModuleTeacher
 from tests import worlds
-
-
-def make(folder: Path, **changes: object) -> Run:
-    items, labels = worlds.points()
-    settings = {
-        "space": worlds.SPACE,
-        "pool": items,
-        "teachers": [ModuleTeacher("teacher", worlds.network(7), worlds.SPACE)],
-        "new_student": worlds.student,
-        "gold": Gold(items.ids[:9], labels[:9], worlds.SPACE),
-        "options": Train(num_train_epochs=2, learning_rate=1e-2),
-    }
-    return Run(folder, **(settings | changes))  # type: ignore[arg-type]
-
-
-def test_a_teacher_is_asked_once_even_by_another_process(tmp_path: Path) -> None:
-    asked = []
-
-    class Counting(ModuleTeacher):
-        def ask(self, items: object) -> Evidence:
-            asked.append(1)
-            return super().ask(items)  # type: ignore[arg-type]
-
-    first = make(tmp_path, teachers=[Counting("teacher", worlds.network(7), worlds.SPACE)])
-    evidence = first.evidence()[0]
-    first.close()
-    second = make(tmp_path, teachers=[Counting("teacher", worlds.network(7), worlds.SPACE)])
-    assert torch.equal(second.evidence()[0].logits.dense(), evidence.logits.dense())  # type: ignore[union-attr]
-    assert len(asked) == 1
-    second.close()
-    changed = make(tmp_path, teachers=[Counting("teacher", worlds.network(8), worlds.SPACE)])
-    with pytest.raises(TeacherError, match=r"The teacher teacher is not the one .* Give it another name"):
-        changed.evidence()
-    renamed = Counting("retrained", worlds.network(8), worlds.SPACE)
-    assert not torch.equal(changed.ask(renamed, changed.pool).logits.dense(), evidence.logits.dense())  # type: ignore[union-attr]
-    assert len(asked) == 2
-
-
-def test_runs_may_share_what_their_teachers_said(tmp_path: Path) -> None:
-    asked = []
-
-    class Counting(ModuleTeacher):
-        def ask(self, items: Items) -> Evidence:
-            asked.append(len(items))
-            return super().ask(items)
-
-    teacher = Counting("teacher", worlds.network(7), worlds.SPACE)
-    one = make(tmp_path / "one", teachers=[teacher], evidence=tmp_path / "said")
-    other = make(tmp_path / "other", teachers=[teacher], evidence=tmp_path / "said", seed=1)
-    assert torch.equal(one.stacked().probabilities, other.stacked().probabilities)
-    assert asked == [40]
-    assert not (tmp_path / "one" / "evidence").exists()
-
-
-def test_a_changed_option_makes_a_new_fit_and_the_same_one_none(tmp_path: Path) -> None:
-    run = make(tmp_path)
-    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
-    keys = [run.fit("student", told).key, run.fit("student", told).key, run.fit("student", told, epochs=3).key]
-    fits = [folder for folder in (tmp_path / "stages").iterdir() if folder.name.startswith("fit-")]
-    assert keys[0] == keys[1] != keys[2]
-    assert len(fits) == 2
-
-
-def test_what_the_steps_of_each_epoch_took_is_kept_with_a_fit(tmp_path: Path) -> None:
-    run = make(tmp_path)
-    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
-    run.fit("student", told)
-    first = list(run.fits["student"].seconds)
-    run.fit("student", told)
-    assert len(first) == 2 and min(first) > 0 and list(run.fits["student"].seconds) == first
-    (whole,) = run.stages.seconds.values()
-    assert sum(first) <= whole + 1e-3
-
-
-def test_a_student_from_a_finished_stage_answers_as_the_trained_one(tmp_path: Path) -> None:
-    run = make(tmp_path)
-    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
-    trained, again = run.fit("student", told), run.fit("student", told)
-    one, other = (answer(student, run.pool).logits for student in (trained, again))
-    assert one is not None and other is not None and torch.equal(one.dense(), other.dense())
+from tests.runs import make
 
 
 def test_gold_takes_the_place_of_its_pool_items(tmp_path: Path) -> None:
@@ -134,32 +48,6 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_early_stopping_without_anything_to_validate_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"gold\.reserve"):
         make(tmp_path, options=Train(early_stopping_patience=1))
-
-
-def test_students_trained_together_start_apart_see_each_other_and_are_kept(tmp_path: Path) -> None:
-    seen: list[tuple[float, bool]] = []
-
-    def look(name: str, other: str) -> Objective:
-        def loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-            assert torch.equal(batch["targets"], told.targets[batch["row"]])
-            seen.append((float(batch["progress"]), torch.equal(logits, batch[f"{name}.logits"])))
-            return forward_kl(logits, batch[f"{other}.logits"]) + cross_entropy(logits, batch["targets"])
-
-        return Objective({"both": Term(loss)})
-
-    run = make(tmp_path)
-    told = from_targets(run.pool, torch.eye(3)[torch.arange(40) % 3])
-    objectives = {"left": look("left", "right"), "right": look("right", "left")}
-    left, right = run.fit_together(objectives, told, run.options)
-    assert seen[0] == (0.0, True) and seen[-1][0] == 0.75, "progress is the share of steps done"
-    assert left.key != right.key and run.fits["left"].history[0].keys() >= {"loss", "right.loss"}
-    weights = [{name: value.clone() for name, value in one.module.state_dict().items()} for one in (left, right)]
-    assert not torch.equal(weights[0]["0.weight"], weights[1]["0.weight"])
-    calls = len(seen)
-    again = run.fit_together(objectives, told, run.options)
-    assert len(seen) == calls, "a finished stage is read, not trained"
-    for student, kept in zip(again, weights, strict=True):
-        assert all(torch.equal(value, kept[name]) for name, value in student.module.state_dict().items())
 
 
 def _start(recipe: Path) -> subprocess.Popen[str]:

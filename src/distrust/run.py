@@ -1,61 +1,46 @@
-"""A run: durable stages over one pool, in one folder.
+"""A run: one pool, its gold, its teachers and students, in one folder, and what a method may ask of them.
 
-Knows that the same key is never done twice, that a stage counts only when it is whole, and who may write. Methods speak
-to it in `ask` and `fit`; it knows no paper, and nothing of what a stage means.
+Methods speak to it in `ask` and `fit`, which are durable stages (`hearing`, `fits`); it knows no paper, and nothing of
+what a stage means.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from distrust import checkpoint, taps, train
+from distrust import train
 from distrust.answers import Answers
 from distrust.bought import Bought
 from distrust.data import REFERENCE, Items, column
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.evaluate import Quality
-from distrust.evidence import Evidence, Stacked, join, stack
+from distrust.evidence import Evidence, Stacked, stack
 from distrust.evidence_store import EvidenceStore
-from distrust.files import file_name, fingerprint, read_json, write_json
+from distrust.files import fingerprint
+from distrust.fits import Fitted, fitted
 from distrust.gold import Gold
+from distrust.hearing import Hearing
 from distrust.labelled import Labelled, from_gold, from_texts
 from distrust.labels import OPEN, LabelSpace
-from distrust.modules import weights_key
 from distrust.objective import Objective
-from distrust.processes import count, mix, rank, wait
+from distrust.processes import mix, rank
 from distrust.readings import Readings
 from distrust.recipe import Train
-from distrust.sides import Joint, Side
+from distrust.sides import Joint
 from distrust.stages import Stages, lock
-from distrust.store import load_evidence, save_evidence, save_tensors
-from distrust.students import Student, answer
-from distrust.students.causal import writer
-from distrust.students.sampling import Sampling, answer_texts
+from distrust.students import Student
+from distrust.students.sampling import Sampling
 from distrust.teachers import Teacher
 from distrust.validation import Validation
-
-# options of the loop that change how fast or how safely, never what is learned
-INERT = {"save_seconds", "per_device_eval_batch_size"}
-EPOCHS = "epoch_process_seconds"  # in a fit's record
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit of this run was made from and how it went."""
-
-    labelled: Labelled
-    history: Sequence[Mapping[str, Any]]
-    start: str = ""  # key of the student before it was trained
-    seconds: Sequence[float] = ()  # process time of each epoch's steps, without figures, validation and checkpoints
 
 
 class Run:
@@ -109,10 +94,10 @@ class Run:
         self.progress = progress
         self._readings = Readings(self.pool, self.gold_items)
         self.fits: dict[str, Fitted] = {}
-        self._store = EvidenceStore(evidence or folder / "evidence")
         self.stages = Stages(stages or folder / "stages")
-        self._heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
-        self._names: dict[str, str] = {}  # key of a trained student: what the method calls it
+        store = EvidenceStore(evidence or folder / "evidence")
+        rows = self.options.per_device_eval_batch_size
+        self._hearing = Hearing(folder, store, self.stages, answers, self._readings, rows)
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.signals: dict[str, Quality] = {}  # what gold says of the signals that the method read: for the report
@@ -155,7 +140,7 @@ class Run:
     @property
     def evidence_folder(self) -> Path:
         """Where what local teachers said is kept, which runs may share."""
-        return self._store.folder
+        return self._hearing.store.folder
 
     def close(self) -> None:
         """Let go of the folder, for another run in this program; a process that ends lets go by itself."""
@@ -177,12 +162,11 @@ class Run:
     def heard(self) -> list[Evidence]:
         """What each teacher has said in this run, of whatever it was asked; a teacher that was not asked is left out."""
         aside = None if self.assistant is None else self.assistant.name
-        return [join(list(said.values())) for name, said in self._heard.items() if name != aside]
+        return [said for name in self._hearing.heard if name != aside for said in self._hearing.of(name)]
 
     def assisted(self) -> list[Evidence]:
         """What the assistant has said in this run; nothing where there is none, or it was not asked."""
-        said = {} if self.assistant is None else self._heard.get(self.assistant.name, {})
-        return [join(list(said.values()))] if said else []
+        return [] if self.assistant is None else self._hearing.of(self.assistant.name)
 
     def ask(self, source: Teacher | Student, items: Items, sampling: Sampling | None = None) -> Evidence:
         """Ask a teacher or a trained student. A teacher that keeps its own answers is simply asked again.
@@ -190,33 +174,14 @@ class Run:
         Another teacher is asked once about an item, ever; where it has changed since, TeacherError says so.
         Of a student that writes, one greedy text an item, or as many as `sampling` says; teachers sample by the recipe.
         """
-        if not hasattr(source, "ask"):
-            student, name = source, self._names.get(source.key, "student")
-            if self.answers is not None:
-                how, rows = sampling or Sampling(), self.options.per_device_eval_batch_size
-                key = fingerprint(student.key, asdict(how))
-                return self._answered(name, key, items, lambda: answer_texts(writer(student), items, how, name, rows))
-            return self._answered(name, student.key, items, lambda: self._answer(student, items, name))
-        teacher = cast(Teacher, source)
-        if teacher.keeps_answers:
-            said = teacher.ask(items) if count() == 1 else self._shared(teacher, items)
-        elif self.answers is None:
-            said = self._store.ask(teacher, items)
-        else:
-            said = self._answered(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
-        self._heard.setdefault(teacher.name, {})[items.key] = said
-        return said
+        return self._hearing.ask(source, items, sampling)
 
     def passes(self, teacher: Teacher, items: Items, passes: int) -> Evidence:
         """The mean answer of a local teacher with its dropout on, kept as a stage; `teachers.passes` says what is in it.
 
         Raises RunError for a teacher that is no model at hand.
         """
-        ask = getattr(teacher, "passes", None)
-        if ask is None:
-            raise RunError(f"{teacher.name} is no local model, so it has no dropout passes; use the score entropy.")
-        key = fingerprint("passes", teacher.fingerprint, passes, self.seed)
-        return self._answered(f"{teacher.name}-passes", key, items, lambda: ask(items, passes, self.seed))
+        return self._hearing.passes(teacher, items, passes, self.seed)
 
     def fit(
         self,
@@ -272,48 +237,16 @@ class Run:
         for note in students[0].notes:
             self.warn(note)
         loop = self.options if epochs is None else self.options.model_copy(update={"num_train_epochs": epochs})
+        task = train.Fit(
+            *(first, labelled, loop, start, self.stages.folder, self.validation_loss, self.progress),
+            encode=self._readings.of,
+            warn=self.warn,
+            joint=joint,
+        )
         said = {} if options is None else options.model_dump()
         judged = "" if self._validation is None else self._validation.key
-        who = [student.key for student in students]
-        for student, objective in zip(students, objectives.values(), strict=True):
-            taps.check(student.module, objective.taps, "The student", RunError)
-        parts = [
-            weights_key(one) for objective in objectives.values() for one in (objective.modules, objective.frozen) if one
-        ]
-        tapped = [dict(objective.taps) for objective in objectives.values() if objective.taps]
-        loop_key = loop.model_dump(exclude=INERT)
-        others = [] if joint is None else [joint.key]
-        key = fingerprint("fit", *who, labelled.key, loop_key, said, start, judged, count(), *parts, *tapped, *others)
-
-        def build(folder: Path) -> Mapping[str, Any]:
-            took: list[float] = []
-            task = train.Fit(
-                *(first, labelled, loop, start, folder, self.validation_loss, self.progress),
-                encode=self._readings.of,
-                warn=self.warn,
-                joint=joint,
-                timed=took.extend,
-            )
-            pairs = zip(students, objectives.items(), strict=True)
-            sides = [Side(student, objective, loop, name) for student, (name, objective) in pairs]
-            history = train.fit([*sides, *(joint.beside if joint else ())], task)
-            if rank() == 0:
-                for side in sides:
-                    save_tensors(folder / _weights(side.name, first), side.student.module.state_dict())
-                    if len(side.objective.modules):
-                        own = side.objective.modules.state_dict()
-                        save_tensors(folder / f"objective-{file_name(side.name)}.safetensors", own)
-                write_json(folder / "history.json", history)
-                (folder / checkpoint.FILE).unlink(missing_ok=True)
-            return {EPOCHS: [round(one, 6) for one in took]}
-
-        folder = self.stages.done(f"fit-{first}", key, build, everywhere=True)
-        for name, student in zip(objectives, students, strict=True):
-            checkpoint.load_weights(folder / _weights(name, first), student.module)
-            student.key = key if name == first else fingerprint(key, name)
-            self._names[student.key] = name
-        took = read_json(folder / "done.json").get(EPOCHS, [])  # an older stage has none
-        self.fits[first] = Fitted(labelled, train.read_history(folder), who[0], took)
+        self.fits[first] = fitted(self.stages, students, objectives, task, said, judged)
+        self._hearing.names |= {student.key: name for name, student in zip(objectives, students, strict=True)}
         return students
 
     def with_gold(self, labelled: Labelled, weight: float) -> Labelled:
@@ -345,27 +278,6 @@ class Run:
         """The folder of a stage of a method's own, finished now or before: `stages.Stages.done`."""
         return self.stages.done(name, key, build)
 
-    def _answer(self, student: Student, items: Items, name: str) -> Evidence:
-        size = self.options.per_device_eval_batch_size
-        return answer(student, items, size, name, self._readings.of(student, items))
-
-    def _answered(self, name: str, key: str, items: Items, ask: Callable[[], Evidence]) -> Evidence:
-        """Evidence kept as a stage: who was asked (by fingerprint) about which items decides its key."""
-        folder = self.stages.done(
-            f"ask-{name}", fingerprint("ask", name, key, items.key), lambda here: save_evidence(ask(), here)
-        )
-        return load_evidence(folder)
-
-    def _shared(self, teacher: Teacher, items: Items) -> Evidence:
-        """What rank 0 was answered, for all processes: only one of them may buy."""
-        folder = self.folder / "shared" / f"{file_name(teacher.name)}-{fingerprint(teacher.name)[:16]}"
-        if rank() == 0:
-            save_evidence(teacher.ask(items), folder)
-        wait()
-        evidence = load_evidence(folder)
-        wait()  # until every process has read it, the folder must not change
-        return evidence
-
     def warn(self, sentence: str) -> None:
         """Say once, here and in the report, what a person should know."""
         if sentence not in self.warnings:
@@ -396,9 +308,4 @@ class Run:
         held = self._validation
         if held is None:
             return None
-        return lambda student: held.loss(student, lambda items: self._answer(student, items, "student"))
-
-
-def _weights(name: str, first: str) -> str:
-    """File of a trained student's weights in its stage."""
-    return "weights.safetensors" if name == first else f"weights-{file_name(name)}.safetensors"
+        return lambda student: held.loss(student, lambda items: self._hearing.answer(student, items, "student"))

@@ -38,7 +38,7 @@ def learnt(
     with tutored.opened(folder, teachers[0], loop) as run:  # type: ignore[arg-type]
         run.teachers = [*run.teachers[:1], *teachers]
         if evidence is not None:
-            run._store.folder = evidence
+            run._hearing.store.folder = evidence
         found = weights(gkd(run, Gkd(**{**TEXTS, **options})))  # type: ignore[arg-type]
         return found, run.notes
 

@@ -19,10 +19,11 @@ from distrust import selection
 from distrust.claimed import common
 from distrust.data import Items, concatenate
 from distrust.files import fingerprint, read_json, write_json
+from distrust.fits import INERT
 from distrust.labelled import Labelled
 from distrust.methods.assisted import Read, Signals, samples
 from distrust.processes import mix
-from distrust.run import INERT, Run
+from distrust.run import Run
 
 COMMITTEE = 3  # members
 WORDS = 512  # places of the hashed words by which texts are spread
