@@ -98,7 +98,7 @@ def _train(
                 save_tensors(folder / f"objective-{file_name(side.name)}.safetensors", side.objective.modules.state_dict())
         write_json(folder / "history.json", history)
         (folder / checkpoint.FILE).unlink(missing_ok=True)
-    return {EPOCHS: [round(one, 6) for one in took]}
+    return {EPOCHS: [round(one, 6) for one in took], "items": len(task.labelled.told())}
 
 
 def _weights(name: str, first: str) -> str:
