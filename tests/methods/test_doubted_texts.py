@@ -66,6 +66,15 @@ def work(folder: Path, texts: list[str], gold: int = 0) -> Run:
     )
 
 
+@pytest.mark.parametrize(("method", "more"), [("selective", {}), ("peer-advised", {"gate": "none"})])
+def test_balance_by_class_is_refused_of_texts_before_anybody_is_asked(tmp_path: Path, method: str, more: Any) -> None:
+    run = work(tmp_path, wrong(0.2))
+    found, options = find(method, {"balance": "per-class", **more})
+    with pytest.raises(RunError, match=r"balance: per-class is of classes, and open answers have none; leave it out\."):
+        found.run(run, options)
+    assert run.heard() == []
+
+
 def told(run: Run) -> dict[str, str]:
     """What the student was told, by item."""
     labelled = run.fits["student"].labelled

@@ -19,6 +19,7 @@ import torch
 from distrust.commits import connect
 from distrust.data import Items
 from distrust.errors import BudgetError, RecipeError, RunError, TeacherError
+from distrust.evidence import join
 from distrust.labels import LabelSpace
 from distrust.ledger import Ledger
 from distrust.recipe import Budget, Endpoint
@@ -175,6 +176,14 @@ def test_unreported_tokens_are_charged_at_the_reservation(ledger: Ledger, addres
     evidence = one.ask(numbered(2))
     assert evidence.notes == {"tokens not reported: charged at the reservation": 2}
     assert one.spending().completion_tokens == 16 and one.spending().prompt_tokens > 200
+
+
+def test_notes_of_buying_are_counted_once_however_parts_are_joined(ledger: Ledger, address: str) -> None:
+    one, note = teacher(ledger, address, "no_usage", price=PRICED), "tokens not reported: charged at the reservation"
+    items = numbered(5)
+    first, second = one.ask(items.select(range(2))), one.ask(items.select(range(2, 5)))
+    assert (first.notes[note], second.notes[note]) == (2, 3) and join([first, second]).notes == {note: 5}
+    assert one.ask(items.select(range(2))).notes == {note: 2}, "asked again for nothing, it says the same"
 
 
 @pytest.mark.parametrize("mode", ["busy_once", "error_once"])

@@ -13,8 +13,8 @@ from distrust.claimed import told_by
 from distrust.errors import RunError
 from distrust.labelled import Labelled
 from distrust.methods.gates import by_gold, by_halves, texts_by_gold
-from distrust.methods.selective import Selective, better_part
-from distrust.methods.voted import check_score, classes, doubtable, voted
+from distrust.methods.selective import Selective, better_part, check_suited
+from distrust.methods.voted import classes, doubtable, voted
 from distrust.run import Run
 from distrust.select import rows
 from distrust.students import Student
@@ -61,8 +61,7 @@ def advised(run: Run, pool: Labelled, options: PeerAdvised, name: str = "") -> L
 
 def _gate(run: Run, options: PeerAdvised) -> str:
     """The gate to use. Raises RunError where gold is to judge and there is none, or an option suits not or goes unused."""
-    if options.score is not None:
-        check_score(run, options.score)
+    check_suited(run, options)
     judges = len(run.gold.part("trust"))
     if options.gate == "gold" and not judges:
         raise RunError("gate: gold is judged on gold, and there is none for it; give gold, or set gate: halves.")

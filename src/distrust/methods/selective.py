@@ -34,7 +34,7 @@ class Selective(Strict):
     )
     balance: Literal["per-class", "none"] = Field(
         "per-class",
-        description="`per-class`: that share of every class's claims; `none`, as of texts: of all, hard classes are lost",
+        description="`per-class`: that share of every class's claims; `none`, and of texts always: of all, hard ones lost",
     )
     ties: Ties = Field(
         "id", description="of equal agreement: `id` decides, for an exact share; `all` are kept (equation 1's ≥)"
@@ -44,12 +44,19 @@ class Selective(Strict):
 
 def selective(run: Run, options: Selective) -> Student:
     """Scout, rank, keep the better part, train on it alone."""
-    if options.score is not None:
-        check_score(run, options.score)  # before anybody is asked, or paid
+    check_suited(run, options)  # before anybody is asked, or paid
     pool = doubtable(run, voted(run, texts=True))
     scout = run.fit("scout", run.with_gold(pool, options.gold_weight), epochs=options.scout_epochs)
     high = better_part(run, scout, pool, options)
     return run.fit("student", run.with_gold(pool.select(rows(high)), options.gold_weight))
+
+
+def check_suited(run: Run, options: Selective) -> None:
+    """Raises RunError for an option of classes where answers are open, or the other way round."""
+    if options.score is not None:
+        check_score(run, options.score)
+    if run.answers is not None and options.balance == "per-class" and "balance" in options.model_fields_set:
+        raise RunError("balance: per-class is of classes, and open answers have none; leave it out.")
 
 
 def better_part(run: Run, scout: Student, pool: Labelled, options: Selective) -> Tensor:

@@ -78,7 +78,7 @@ class EndpointTeacher:
         self._read = reader(recipe.parse, self.space) if answers is None else _unread
         self._progress = progress
         self._ended = "complete"
-        self._notes: Counter[str] = Counter()
+        self._notes: dict[str, Counter[str]] = {}  # of what was bought for a set of items, by its key: parts may be joined
         self.lenders: Sequence[Path] = ()  # other runs' ledgers: what they have answers to is booked here, and not sent
         self._failed: set[bytes] = set()  # not asked again by this object: the next start tries them anew
         refuse_unkeepable(recipe.name, recipe.price, recipe.max_tokens, recipe.budget, total)
@@ -116,7 +116,7 @@ class EndpointTeacher:
                 _run(buying.run(self._orders(items), self._teller(buying, wanted, wanted - lacking)))
             except asyncio.CancelledError:  # a second Ctrl-C
                 buying.ended = "interrupted"
-        self._notes += buying.notes
+        self._notes.setdefault(items.key, Counter()).update(buying.notes)
         self._failed |= buying.failed
         self._ended = self._ended if buying.ended == "complete" else buying.ended  # a cap that was reached stays reached
         there = wanted - lacking + buying.bought
@@ -178,7 +178,7 @@ class EndpointTeacher:
         logits = torch.full((size, len(self.space)), -torch.inf)  # a row of -inf said nothing; its votes speak
         cost = [Charge(0, 0, 0.0, 0)] * size
         texts: list[list[str]] = []
-        notes = Counter(self._notes)
+        notes = Counter(self._notes.get(items.key))
         for questions in in_chunks(self.prompt, items, self.setting.fingerprint):
             found = self.ledger.answers([question.key for question in questions])
             for question in questions:
