@@ -37,13 +37,13 @@ def size(width: int, layers: int) -> dict[str, Any]:
     }
 
 
-def save_tokenizer(questions: list[str], folder: Path) -> Path:
-    """Bytes, and as tokens of their own the words that stand in a tenth of the questions, with the blank before them."""
+def save_tokenizer(texts: list[str], folder: Path) -> Path:
+    """Bytes, and as tokens of their own the words that stand in a tenth of the texts, with the blank before them."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    seen = Counter(word for one in questions for word in set(re.findall(r" ?[A-Za-z]{2,}| \d", one)))
-    words = sorted(word for word, times in seen.items() if times >= len(questions) / 10)
+    seen = Counter(word for one in texts for word in set(re.findall(r" ?[A-Za-z]{2,}| \d", one)))
+    words = sorted(word for word, times in seen.items() if times >= len(texts) / 10)
     tokens = [*WRITER.values(), *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer: Any = Tokenizer(models.BPE({token: place for place, token in enumerate(tokens)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -6,10 +6,13 @@ Knows no budgets or methods. No student sees an answer of the pool but through a
 
 from __future__ import annotations
 
+import ast
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import distrust
 from benchmarks._reasoning import Family, Question
 from benchmarks._reasoning_models import MOST, items_of, save_tokenizer, size, told, trained
 from distrust.answers import Answers
@@ -20,9 +23,13 @@ from distrust.students import causal
 from distrust.students.sampling import generate
 
 KEPT = Path(__file__).parents[1] / "runs" / "benchmarks" / "reasoning"
-POOL, TEST, SAMPLES, TEMPERATURE = 1000, 300, 5, 0.7
+POOL, TEST, SAMPLES, TEMPERATURE = 1000, 200, 5, 0.7
 UNLABELLED, TEST_SEED, POOL_SEED, TAUGHT_SEED = 1, 2, 3, 4  # seeds of questions
 STUDENT = (64, 3)  # width and layers
+MADE_BY = (  # of the package, what decides what a fit and its texts come to
+    *("train.py", "optim.py", "objective.py", "distillation.py", "labelled.py", "rows.py", "losses/divergence.py"),
+    *("answers.py", "students/causal.py", "students/completions.py", "students/sampling.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,6 @@ class Upbringing:
     teacher: Taught | None = None  # None: the answers are recorded
 
 
-WORLDS = {
-    "coin": Upbringing(3000, 4, Taught(96, 3, 300, 12)),
-    "letters": Upbringing(3000, 4, Taught(96, 3, 300, 15)),
-    "arithmetic": Upbringing(3000, 6, Taught(96, 3, 250, 20), Taught(128, 3, 250, 20)),
-    "shuffled": Upbringing(3000, 8, Taught(96, 3, 400, 20), Taught(128, 3, 400, 20)),
-}
-
-
 @dataclass(frozen=True)
 class World:
     """A pool with columns `teacher` (a text each), `assistant` (several) and `gold` (an answer), a test set, a student."""
@@ -70,9 +69,8 @@ class World:
         return sum(answers.read(one) == answers.reference(gold) for one, gold in pairs) / len(self.pool)
 
 
-def world(family: Family, smaller: bool = False) -> World:
+def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
     """A family's world, made now or before. `smaller`: no models but a tiny student, for looking whether all runs."""
-    how = WORLDS[family.name]
     pool = [one for one, _ in family.recorded] or family.questions(100 if smaller else POOL, POOL_SEED)
     known = frozenset(one.text for one in pool)
     test = family.questions(50 if smaller else TEST, TEST_SEED, known)
@@ -83,7 +81,7 @@ def world(family: Family, smaller: bool = False) -> World:
         how = Upbringing(100, 1, how.assistant)
         wrong = {"teacher": 3, "assistant": 5}  # every third and every fifth says what is true of another question
         columns |= {who: [pool[row - (not row % every)].chain for row in range(len(pool))] for who, every in wrong.items()}
-    here = KEPT / f"{family.name}-{fingerprint(asdict(how), [one.text for one in pool], family.longest)[:12]}"
+    here = KEPT / f"{family.name}-{fingerprint(asdict(how), [one.text for one in pool], family.longest, program())[:12]}"
     student = _read(family, how, (32, 2) if smaller else STUDENT, here, apart)
     if not smaller:
         columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES, TEMPERATURE)
@@ -100,6 +98,14 @@ def world(family: Family, smaller: bool = False) -> World:
     )
 
 
+@cache
+def program(modules: tuple[str, ...] = MADE_BY) -> str:
+    """A fingerprint of some of the package's modules and of the worlds' own, comments aside: a change makes all anew."""
+    src, own = Path(distrust.__file__).parent, sorted(Path(__file__).parent.glob("_reasoning*.py"))
+    paths = [*own, *(src / one for one in modules)]
+    return fingerprint([ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in paths])
+
+
 def options_of(folder: Path, family: Family, **more: Any) -> CausalStudent:
     """A writer that goes on from a folder, if it holds one."""
     known = {"kind": "causal", "max_prompt_length": MOST, "max_completion_length": family.longest}
@@ -112,7 +118,7 @@ def _read(family: Family, how: Upbringing, shape: tuple[int, int], here: Path, a
     folder = here / f"read-{shape[0]}-{shape[1]}"
     if not (folder / "student.json").is_file():
         texts = [one.text for one in questions]
-        tokenizer = save_tokenizer(texts, here / "tokenizer")
+        tokenizer = save_tokenizer([f"{one.text} {one.chain}" for one in questions], here / "tokenizer")
         options = options_of(folder, family, config=size(*shape), tokenizer=str(tokenizer), max_completion_length=MOST)
         loop = Train(num_train_epochs=how.epochs, learning_rate=2e-3, per_device_train_batch_size=32, warmup_ratio=0.05)
         trained(folder, options, family.answer, told(items_of(questions), texts), loop)

@@ -3,13 +3,15 @@
 Coin flip and last letters with an LLM's recorded chains of thought as teacher; arithmetic and shuffled objects with a larger
 model of our own. The assistant is a middle one of our own, the student a small one that has read questions. Options are
 chosen on two seeds at one budget; five other seeds are reported. What is measured is kept by cell: a run that is started
-again goes on, and a second process beside it takes the cells that are left. `DISTRUST_FAMILIES` names some of the families,
-where not all are wanted, and after `DISTRUST_SECONDS` of process time nothing more is begun; what is missing is named.
+again goes on, and a second process beside it takes the cells that are left; a changed program measures anew.
+`DISTRUST_FAMILIES` names some of the families, where not all are wanted, and after `DISTRUST_SECONDS` of process time
+nothing more is begun; what is missing is named.
 """
 
 from __future__ import annotations
 
 import fcntl
+import inspect
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks._reasoning import Family, families
-from benchmarks._reasoning_world import KEPT, World, options_of, world
+from benchmarks._reasoning_world import KEPT, MADE_BY, Taught, Upbringing, World, options_of, program, world
 from benchmarks._ta_figures import figures
 from benchmarks.harness import Result
 from distrust.answers import Answers
@@ -39,17 +41,28 @@ from distrust.teachers.recorded import RecordedTeacher
 BUDGETS = {"recorded": (0.1, 0.2, 0.4, 0.8), "made": (0.05, 0.1, 0.2, 0.4)}
 SCREENED = {"recorded": 0.4, "made": 0.2}  # at which options are chosen
 SCREENING, REPORTED = (100, 101), (0, 1, 2, 3, 4)
-LOOP = Train(num_train_epochs=40, learning_rate=2e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
-BARE: dict[str, Any] = {"stop": "never", "gold_weight": 0, "calibrate": "none"}  # no cell has gold
+WORLDS = {  # chosen, as the steps are, by looking at teachers, assistants and `random` on the screening seeds
+    "coin": Upbringing(3000, 4, Taught(80, 3, 120, 20)),
+    "letters": Upbringing(3000, 4, Taught(80, 3, 120, 20)),
+    "arithmetic": Upbringing(3000, 4, Taught(80, 3, 250, 20), Taught(96, 3, 250, 20)),
+    "shuffled": Upbringing(3000, 4, Taught(80, 3, 250, 20), Taught(96, 3, 250, 20)),
+}
+STEPS = {"coin": 400, "letters": 400, "arithmetic": 400, "shuffled": 400}  # of every fit of a family, however much it learns
+LOOP = Train(num_train_epochs=1, learning_rate=3e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
+BARE: dict[str, Any] = {  # no cell has gold
+    **{"stop": "never", "gold_weight": 0, "calibrate": "none"},
+    **{"candidates": 300, "sure": 0.4, "agreed": 0.8},
+}
 REFERENCE_RUN = "random"
 OURS: dict[str, dict[str, Any]] = {  # what is screened; the best of them is reported
     "r1": {},
-    "r1_half": {"drop": 0.5},
+    "r1_half": {"threshold": 0.5},
     "r2": {"use": "weigh"},
-    "r3": {"use": "route"},
-    "s3_random": {"select": "random"},
-    "s3_half": {"select": "random", "threshold": 0.5},
-    "r1_agreed": {"threshold": 0.5},
+    "r3": {"use": "route", "threshold": 0.5},
+    "half": {"stages": 1, "signals": ["s3"], "threshold": 0.5},
+    "grown": {"stages": 1, "use": "route", "threshold": 0.5, "rounds": 1},
+    "grown_twice": {"stages": 1, "use": "route", "threshold": 0.5, "rounds": 2},
+    "r3_grown": {"use": "route", "threshold": 0.5, "rounds": 1},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     REFERENCE_RUN: {"stages": 1, "signals": []},
@@ -59,7 +72,13 @@ OTHERS: dict[str, dict[str, Any]] = {
     "filter": {"stages": 1, "signals": ["s3"]},
     "oracle": {"stages": 1, "signals": ["s3"], "threshold": 0.5},  # its assistant is gold
 }
+FEWER = (1, 2)  # places of the budgets at which all of these are measured; the reference and what is chosen are at all four
 WHOLE = "whole"
+CARRIED_BY = (  # of the package, what decides what a cell comes to beside its fits
+    *("claimed.py", "assistant.py", "adoption.py", "selection.py", "trust/consistency.py", "trust/support.py"),
+    *(f"methods/{name}.py" for name in ("ta_in_the_loop", "assisted", "choosing", "purchases", "using")),
+    "teachers/recorded.py",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,7 @@ class Cell:
     def options(self) -> dict[str, Any]:
         """Of the method, as a recipe would have them."""
         own = {**OURS, **OTHERS, WHOLE: OTHERS[REFERENCE_RUN]}[self.method]
-        return {**BARE, **own, "budget": self.budget if self.budget < 1 else 1.0}
+        return {**BARE, **own, "budget": self.budget, "min_steps": STEPS[self.family]}
 
 
 def run(quick: bool) -> Result:
@@ -111,12 +130,13 @@ def _screening(names: list[str]) -> list[Cell]:
 
 def _reported(names: list[str], chosen: str) -> list[Cell]:
     """The reference and what was chosen first, seed by seed."""
-    methods = list(dict.fromkeys([REFERENCE_RUN, chosen, *OTHERS]))
     whole = [Cell(name, 1.0, WHOLE, seed) for seed in REPORTED for name in names]
+    both = [REFERENCE_RUN, chosen]
     return [
         Cell(name, BUDGETS[kind(name)][place], method, seed)
+        for places, methods in (((2, 1, 3, 0), both), (FEWER, [one for one in OTHERS if one not in both]))
         for seed in REPORTED
-        for place in (2, 1, 3, 0)
+        for place in places
         for method in methods
         for name in names
     ] + whole
@@ -145,7 +165,7 @@ def _worlds(kinds: list[Family], quick: bool) -> dict[str, World]:
         for one in kinds:
             with alone(KEPT / one.name, wait) as mine:
                 if mine and one.name not in made:
-                    made[one.name] = here = world(one, quick)
+                    made[one.name] = here = world(one, WORLDS[one.name], quick)
                     print(one.name, *(f"{who} {here.right(who):.3f}" for who in ("teacher", "assistant")), flush=True)
     return {one.name: made[one.name] for one in kinds}
 
@@ -156,7 +176,7 @@ def _measure(cells: list[Cell], worlds: dict[str, World], known: dict[Cell, dict
     for wait in (False, True):
         for cell in [one for one in cells if one not in known and one.family in worlds]:
             folder = worlds[cell.family].student.parent / "cells"
-            here = folder / fingerprint(asdict(cell), cell.options, LOOP.model_dump())[:16]
+            here = folder / fingerprint(asdict(cell), cell.options, LOOP.model_dump(), _carried_by())[:16]
             over = time.process_time() >= ends
             with alone(here, wait and not over) as mine:
                 if mine and not (here / "outcome.json").is_file() and not over:
@@ -185,7 +205,7 @@ def carried(cell: Cell, here: World, folder: Path) -> dict[str, Any]:
         new_student=lambda seed: causal.build(how, answers, seed, here.pool),
         options=LOOP,
         seed=cell.seed,
-        stages=folder.parents[1] / "stages",  # a warm-up is the same for all who choose after it
+        stages=folder.parents[1] / f"stages-{_carried_by()[:12]}",  # a warm-up is the same for all who choose after it
     )
     try:
         student = ta_in_the_loop(work, TaInTheLoop.model_validate(cell.options))
@@ -196,6 +216,11 @@ def carried(cell: Cell, here: World, folder: Path) -> dict[str, Any]:
         return {"right": right, "used": used, "notes": work.notes, "seconds": time.process_time() - start}
     finally:
         work.close()
+
+
+def _carried_by() -> str:
+    """A fingerprint of the code that carries out a cell."""
+    return fingerprint(program(MADE_BY + CARRIED_BY), inspect.getsource(carried))
 
 
 @contextmanager
@@ -225,6 +250,8 @@ def _result(known: dict[Cell, dict[str, Any]], cells: list[Cell], worlds: dict[s
         "screened": str(OURS),
         "others": str(OTHERS),
         "all_cells": str(BARE),
+        "steps": str(STEPS),
+        "worlds": str(WORLDS),
         "test": len(next(iter(worlds.values())).test),
         "train": str(LOOP.model_dump()),
         "kept": str(KEPT.relative_to(KEPT.parents[2])),
@@ -232,6 +259,14 @@ def _result(known: dict[Cell, dict[str, Any]], cells: list[Cell], worlds: dict[s
         "cells_measured": len(known),
         "seconds_a_cell": median(spent) if spent else 0.0,
         "hours_of_one_core_for_all_cells": round(median(spent) * len(cells) / 3600, 2) if spent else 0.0,
-        "rows_not_measured_yet": ", ".join(f"{c.family}.{c.budget}.{c.method}.{c.seed}" for c in missing),
+        "rows_not_measured_yet": _rows(missing),
     }
     return Result(shown, settings, sorted({cell.seed for cell in known}))
+
+
+def _rows(cells: list[Cell]) -> str:
+    """Cells with the seeds of each: `coin.0.4.random 0 1, ...`."""
+    seeds: dict[str, list[str]] = {}
+    for one in cells:
+        seeds.setdefault(f"{one.family}.{one.budget:g}.{one.method}", []).append(str(one.seed))
+    return ", ".join(f"{row} {' '.join(many)}" for row, many in seeds.items())

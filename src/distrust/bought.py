@@ -32,6 +32,7 @@ class Bought:
     items: int  # that each teacher had been asked about
     labelled: Labelled  # what a student would learn then
     said: Sequence[Evidence]  # what teachers and assistant had said of anything, by then
+    epochs: int | None = None  # of its fit; None: as the recipe has it
 
 
 def buying(
@@ -49,7 +50,7 @@ def buying(
         found.append((0, 0.0, students["gold-only"]))
     made = dict(run.fits)
     for one in run.bought[:-1]:
-        found.append((one.items, _money(run, one.said, prices), run.fit(one.name, one.labelled)))
+        found.append((one.items, _money(run, one.said, prices), run.fit(one.name, one.labelled, epochs=one.epochs)))
     run.fits.clear()  # the report logs how the method learned, not how what it is compared with did
     run.fits.update(made)
     last = run.bought[-1]

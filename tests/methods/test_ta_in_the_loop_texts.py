@@ -10,6 +10,7 @@ import torch
 
 from distrust.answers import Answers
 from distrust.data import REFERENCE, Items
+from distrust.errors import RunError
 from distrust.gold import Gold
 from distrust.labels import OPEN
 from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
@@ -104,3 +105,27 @@ def test_every_choice_and_use_takes_texts(options: dict[str, Any], tmp_path: Pat
     assert len(asked) == len(set(asked)) == 24 and len(told)
     free = set(told.items.ids) - set(asked) - set(GOLD.ids)
     assert bool(free) is (options.get("use") == "route"), "only what is routed is told for nothing"
+
+
+def test_rounds_tell_new_students_what_the_last_one_is_sure_of(tmp_path: Path) -> None:
+    """The assistant says "yes" of everything once in three, so a wrong answer of the student is never confirmed at 0.5."""
+    route = {"use": "route", "sure": 0.6, "agreed": 0.5, "stages": 1, "drop": 0}
+    run, asked = carried(tmp_path, epochs=10, rounds=1, candidates=20, **route)
+    first, last = (run.fits[name].labelled for name in ("round-1", "student"))
+    free = set(last.items.ids) - set(asked) - set(GOLD.ids)
+    assert len(asked) == 24 and set(first.items.ids) <= set(asked), "nothing is free before a student has learned"
+    assert 0 < len(free) <= 20, "of what is left no more is read than candidates"
+    assert len(run.fits["round-1"].history) == 10
+
+
+def test_few_answers_take_as_many_steps_as_many(tmp_path: Path) -> None:
+    run, _ = carried(tmp_path, epochs=1, min_steps=10, stages=1, threshold=0.9)
+    told = run.fits["student"].labelled
+    assert len(run.fits["student"].history) == -(-10 // -(-len(told) // 8)) > 1
+    more, _ = carried(tmp_path, epochs=3, min_steps=2, stages=1, threshold=0.9)
+    assert len(more.fits["student"].history) == 3, "never fewer passes than the recipe has"
+
+
+def test_rounds_need_a_route(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="takes use: route"):
+        carried(tmp_path, rounds=1)

@@ -6,6 +6,8 @@ method section was not available to us: this is the reconstruction R1 of our car
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import torch
@@ -46,6 +48,17 @@ class TaInTheLoop(Choosing, Using):
     stages: int = Field(
         2, gt=0, description="1: all at random; 2: the rest at once; more: the rest in parts, each chosen anew"
     )
+    rounds: int = Field(
+        0,
+        ge=0,
+        description="of `route`: so often the last student is asked what it is sure of, and a new one told",
+    )
+    candidates: int | None = Field(
+        None, gt=0, description="signals are read of so many items that are left, drawn at random; default: of all of them"
+    )
+    min_steps: int = Field(
+        0, ge=0, description="passes are added until a fit has so many steps: few answers, and fewer kept, make short passes"
+    )
     restart: bool = Field(True, description="the last student starts afresh; false: it goes on from the warm-up's weights")
     canaries: int = Field(0, ge=0, description="gold items hidden among the bought ones; where they go wrong, buying pauses")
     stop: Literal["advise", "stop", "never"] = Field(
@@ -64,8 +77,10 @@ class TaInTheLoop(Choosing, Using):
     def judged(self, pool: int, gold: int) -> int:
         """How many claims the assistant is shown at most: the student's of what is left and of gold, and the teachers'."""
         bought = self.asked(pool)
-        left = pool - round(self.warm_up * bought) + gold if "s2" in self.signals and self.stages > 1 else 0
-        return left * max(self.stages - 1, 1) + (bought if "s3" in self.signals else 0)
+        left = pool - round(self.warm_up * bought)
+        before = (self.stages - 1) * (min(left, max(self.candidates or left, bought)) + gold)
+        after = self.rounds * (min(pool, self.candidates or pool) + gold)
+        return (before + after if "s2" in self.signals else 0) + (bought if "s3" in self.signals else 0)
 
     def first(self, run: Run) -> Items:
         """What is bought before there is a student: D1 and its canaries. Raises as the method does."""
@@ -81,8 +96,8 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     for turn, part in enumerate(parts[1:], start=1):
         name, told = f"warm-up-{turn}", lesson(run, options, bought)
         _remember(run, options, shop, told, name)
-        student = run.fit(name, told)  # 2: θ1
-        said = read(run, student, _left(pool, shop.asked), options)  # 3: no teacher is asked
+        student = run.fit(name, told, epochs=_passes(run, options, told))  # 2: θ1
+        said = read(run, student, _left(run, options, pool, shop.asked, part), options)  # 3: no teacher is asked
         curve |= {len(shop.asked): said.right} if len(said.right) >= FEW else {}
         if not _worth_it(run, options, curve, part):
             break
@@ -91,9 +106,15 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
         if shop.paused:
             break
     told = lesson(run, options, bought, said)
-    _account(run, shop, told)
+    used = _account(run, shop, told)
+    for turn in range(options.rounds):
+        student = run.fit(f"round-{turn + 1}", told, epochs=_passes(run, options, told))
+        said = read(run, student, _left(run, options, pool, used), options)
+        told = lesson(run, options, bought, said)
     _remember(run, options, shop, told, "student")
-    return run.fit("student", run.with_gold(told, options.gold_weight), begin=None if options.restart else student)  # 5: θ
+    told = run.with_gold(told, options.gold_weight)
+    begin = None if options.restart else student
+    return run.fit("student", told, epochs=_passes(run, options, told), begin=begin)  # 5: θ
 
 
 def first_items(run: Run, options: TaInTheLoop) -> Items:
@@ -121,6 +142,8 @@ def _begin(run: Run, options: TaInTheLoop) -> tuple[Items, list[int]]:
         )
     if options.use == "route" and not (options.reads(run, "s1") and options.reads(run, "s2")):
         raise RunError("use: route tells items what s1 and s2 are sure of: name an assistant, and leave both signals on.")
+    if options.rounds and options.use != "route":
+        raise RunError("rounds tell a new student what the last one is sure of, which takes use: route.")
     if options.threshold == "gold" and not (options.canaries and options.reads(run, "s3")):
         raise RunError("threshold: gold is found on canaries: set canaries, name an assistant, and leave s3 on.")
     if run.answers is not None and options.samples == 1 and options.reads(run, "s1"):
@@ -131,10 +154,20 @@ def _begin(run: Run, options: TaInTheLoop) -> tuple[Items, list[int]]:
     return pool, [first, *(rest * (turn + 1) // turns - rest * turn // turns for turn in range(turns))]
 
 
-def _left(pool: Items, asked: list[str]) -> Items:
-    """U without what was bought."""
-    known = set(asked)
-    return pool.select([row for row, item in enumerate(pool.ids) if item not in known])
+def _left(run: Run, options: TaInTheLoop, pool: Items, without: Collection[str], least: int = 0) -> Items:
+    """U without some, or as many of its items as signals are read of, `least` or more, at random."""
+    known = set(without)
+    left = pool.select([row for row, item in enumerate(pool.ids) if item not in known])
+    if options.candidates is None:
+        return left
+    return left.select(selection.at_random(left.ids, min(max(options.candidates, least), len(left)), run.seed))
+
+
+def _passes(run: Run, options: TaInTheLoop, told: Labelled) -> int | None:
+    """How often a fit goes over what is learned; None: as often as the recipe has it."""
+    a_pass = math.ceil(len(told) / run.options.per_device_train_batch_size)
+    passes = math.ceil(options.min_steps / a_pass)
+    return passes if passes > run.options.num_train_epochs else None
 
 
 def _half(run: Run, options: TaInTheLoop, first: Purchase, stages: int) -> Curve:
@@ -147,7 +180,7 @@ def _half(run: Run, options: TaInTheLoop, first: Purchase, stages: int) -> Curve
         told = lesson(run, options, [half])
     except RunError:
         return {}  # nothing of the half is used: there is no point to draw
-    student = run.fit("half", told)
+    student = run.fit("half", told, epochs=_passes(run, options, told))
     return {len(half.items): outcomes(run, samples(run, student, gold, options), gold)}
 
 
@@ -172,19 +205,21 @@ def _worth_it(run: Run, options: TaInTheLoop, curve: Curve, part: int) -> bool:
 def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled, name: str) -> None:
     """Keep for the report what there is to learn by now, and what everybody has said."""
     said = [*run.heard(), *run.assisted()]
-    now = Bought(name, len(shop.sold) + shop.met, run.with_gold(told, options.gold_weight), said)
+    told = run.with_gold(told, options.gold_weight)
+    now = Bought(name, len(shop.sold) + shop.met, told, said, _passes(run, options, told))
     run.bought = [one for one in run.bought if one.items < now.items] + [now]
 
 
-def _account(run: Run, shop: Shop, told: Labelled) -> None:
-    """Say what was bought, what of it is used, and whose buying ended early."""
-    used, hidden = len(set(told.items.ids) & set(shop.asked)), f", and {shop.met} hidden gold items" if shop.met else ""
+def _account(run: Run, shop: Shop, told: Labelled) -> set[str]:
+    """Say what was bought, what of it is used, and whose buying ended early. Returns the ids of what is used."""
+    used, hidden = set(told.items.ids) & set(shop.asked), f", and {shop.met} hidden gold items" if shop.met else ""
     run.note(
-        f"Each teacher was asked about {len(shop.sold)} items{hidden}; {used} of the answers are learned from. The others "
-        "were paid for all the same."
+        f"Each teacher was asked about {len(shop.sold)} items{hidden}; {len(used)} of the answers are learned from. The "
+        "others were paid for all the same."
     )
     for one in (*run.teachers, run.assistant):
         paid = getattr(one, "spending", None)
         ended = "complete" if paid is None else paid().ended
         if one is not None and ended != "complete":
             run.warn(f"{one.name} was not asked all that was wanted: buying ended at {ended}.")
+    return used
