@@ -39,7 +39,7 @@ def test_what_is_bought_is_there_after_a_restart(tmp_path: Path) -> None:
         assert found == {
             b"q": [(Answer(0, "yes\x1b\x00", "stop", "[1]"), REAL), (Answer(1, "no"), NOTHING), (Answer(2, "third"), REAL)]
         }
-        assert ledger.totals("t") == {"answered": (2, Charge(16, 4, 0.2, 2))}
+        assert ledger.totals("t") == {"answered": (2, Charge(16, 4, 0.2, 2))} and ledger.paid() == Charge(16, 4, 0.2, 2)
         assert ledger.accounts.money("t") == pytest.approx(0.2)
 
 

@@ -47,6 +47,7 @@ ANSWERS = (
     "FROM answers JOIN calls ON calls.id = call WHERE answers.question IN"
 )
 CHUNK = 256  # questions in one look-up
+LENT = "lent"  # detail of a call that another ledger paid for
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,16 @@ class Ledger:
             status: (count, Charge(prompt, completion, None if unpriced else money, calls))
             for status, count, prompt, completion, money, unpriced, calls in rows
         }
+
+    def paid(self) -> Charge:
+        """What this ledger's own calls are charged, of all teachers: without those that another ledger lent an answer to."""
+        rows = self._query(
+            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(money), 0.0), "
+            "coalesce(sum(money IS NULL), 0), coalesce(sum(calls), 0) FROM calls WHERE detail IS NOT ?",
+            (LENT,),
+        )
+        prompt, completion, money, unpriced, calls = rows[0]
+        return Charge(prompt, completion, None if unpriced else money, calls)
 
     def _of(self, questions: Sequence[bytes], statement: str) -> list[Any]:
         rows: list[Any] = []

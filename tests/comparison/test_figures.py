@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distrust.comparison.figures import Outcome, compared
+from distrust.comparison.figures import PRICES, Outcome, compared
 from distrust.evaluate import holm, paired_difference, paired_test
 
 
@@ -59,6 +59,16 @@ def test_a_missing_seed_is_left_out_of_its_pairs_and_a_failure_is_said() -> None
     assert rows["weak"]["seeds"] == [0, 1] and rows["good"]["seeds"] == [0, 1, 2]
     assert found["failed"] == [{"cell": "weak, seed 2", "why": "It could not."}]
     assert all(row["over"] == 2 for row in found["ranks"]), "ranks only where every method has an outcome"
+
+
+def test_what_cells_cost_is_said_of_each_and_in_the_mean() -> None:
+    right = draws(0.5, 0)
+    found = [Outcome("a", "", seed, right, None, 1.0, 10 * seed, 0.5, 100 * seed, seed) for seed in (1, 3)]
+    older = Outcome("b", "", 1, right, None, 1.0, 7, None)
+    rows = {row["method"]: row for row in compared([*found, older], {}, {"": {}})["settings"][0]["rows"]}
+    assert [rows["a"][price] for price in PRICES] == [20, 200, 2, 0.5]
+    assert rows["a"]["spent_by_seed"][1] == {"calls": 30, "prompt_tokens": 300, "completion_tokens": 3, "money": 0.5}
+    assert [rows["b"][price] for price in PRICES] == [7, None, None, None], "unknown is never 0"
 
 
 def test_ranks_share_ties() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from distrust.comparison.cells import cells
 from distrust.comparison.figures import compared
-from distrust.comparison.work import outcomes, read
+from distrust.comparison.work import outcomes, paid, read
 from distrust.files import read_json
 from distrust.recipe_file import load_recipe
 from distrust.store import load_tensors
@@ -36,6 +36,7 @@ def carried(recipe: Path, methods: list[str], seeds: int) -> Any:
 def test_cells_share_stages_and_are_what_single_runs_are(tmp_path: Path) -> None:
     recipe = worlds.recipe(tmp_path, train=FAST)
     every, found, failed, said = carried(recipe, ["distill", "selective", "gold-only"], 2)
+    assert paid(tmp_path / "run") is None, "nobody was paid"
     assert not failed and len(found) == 6 and sorted(said) == sorted(cell.shown for cell in every)
     fits = [path.name.rsplit("-", 1)[0] for path in (tmp_path / "run" / "stages").glob("fit-*")]
     assert fits.count("fit-gold-only") == 2, "the reference of every cell is trained once a seed"
@@ -128,6 +129,11 @@ def test_paid_answers_are_bought_once_for_all(tmp_path: Path) -> None:
     assert not failed, failed
     assert asked == 150, "one question an item of the pool"
     assert {one.calls for one in found} == {150} and {round(one.money or 0, 6) for one in found} == {1.5}
+    whole = paid(tmp_path / "run")
+    assert whole is not None and (whole["calls"], round(whole["money"], 6)) == (150, 1.5), "once, and not four times"
+    assert {(one.prompt_tokens, one.completion_tokens) for one in found} == {
+        (whole["prompt_tokens"], whole["completion_tokens"])
+    }
     _, again, _, _ = carried(recipe, ["distill", "selective"], 2)  # the server is gone, and nobody misses it
     assert all(torch.equal(one.right, other.right) for one, other in zip(found, again, strict=True))
 
@@ -152,6 +158,8 @@ def test_a_method_that_chooses_buys_no_more_and_its_cells_lend_each_other(tmp_pa
         said = served(address)["served"]
         assert not failed, failed
         assert set(said.values()) == {1}, "nothing is paid for twice"
+        whole = paid(tmp_path / "run")
+        assert whole is not None and whole["calls"] == len(said), "what was lent is counted where it was paid"
         of_teacher = [one for one in said if one.startswith("T: ")]
         assert 20 <= len(of_teacher) <= 40, "far from the pool's 150"
         spent = {cell.method: read_json(cell.folder / "metrics.json")["spending"]["teachers"]["llm"] for cell in every}

@@ -60,6 +60,20 @@ def test_the_page_shows_every_figure(tmp_path: Path) -> None:
     assert saved["settings"][0]["pairs"][0]["p_corrected"] < 0.05 and render(saved) == page
 
 
+def test_what_was_paid_together_and_by_each_run(tmp_path: Path) -> None:
+    found = [
+        Outcome(name, "", 0, torch.rand(9) < 0.5, None, 1.0, 12, price, 4321, 55)
+        for name, price in (("a", 0.5), ("b", None))
+    ]
+    whole = {"calls": 15, "prompt_tokens": 5000, "completion_tokens": 60, "money": None}
+    page = write_comparison(tmp_path, {**compared(found, {}, {"": {}}), "paid": whole}, "mine", {}).read_text()
+    assert "15 calls, 5,000 prompt and 60 completion tokens, money unknown" in page
+    assert page.count("4,321") == 2 and page.count("4,376") == 2
+    assert read_json(tmp_path / "comparison.json")["paid"] == whole
+    free = write_comparison(tmp_path, {**compared(found, {}, {"": {}}), "paid": None}, "mine", {}).read_text()
+    assert 'id="paid"' not in free
+
+
 def test_one_chart_shows_four_methods_and_another_the_rest() -> None:
     settings = {f"gold.size={size}": {"gold.size": size} for size in (10, 20)}
     shares = {f"m{place}": 0.5 + place / 20 for place in range(6)}

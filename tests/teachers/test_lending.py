@@ -32,6 +32,7 @@ def test_what_is_lent_is_booked_and_not_sent(samples: int, tmp_path: Path) -> No
             other.lenders = [tmp_path / "first"]
             found = other.ask(numbered(8))
             assert other.spending().calls == 8 * samples and other.spending().money == 8.0 * samples
+            assert (book.paid().calls, book.paid().money) == (3 * samples, 3.0 * samples), "what was lent was paid elsewhere"
         said = servers.served(address)["served"]
     assert len(said) == 8 * samples and set(said.values()) == {1}, "five were lent, three were bought"
     assert found.on(first.ids).claims.equal(first.claims) and (found.claims >= 0).all()

@@ -35,9 +35,9 @@ def compare(
     from distrust.cli.progress import Progress
     from distrust.comparison.cells import cells
     from distrust.comparison.figures import compared
-    from distrust.comparison.work import outcomes
+    from distrust.comparison.work import outcomes, paid
     from distrust.recipe_file import load_recipe
-    from distrust.report.comparison import sentence, write_comparison
+    from distrust.report.comparison import priced, sentence, write_comparison
     from distrust.secrets import expand
 
     loaded = load_recipe(recipe, set_)
@@ -53,10 +53,11 @@ def compare(
                 progress.say(f"{cell.shown}: {found.right.double().mean():.1%} right")
 
         found, failed = outcomes(every, folder, finished, progress.buying)
-    known = compared(found, failed, {cell.setting: cell.values for cell in every})
+    known = {**compared(found, failed, {cell.setting: cell.values for cell in every}), "paid": paid(folder)}
     page = write_comparison(folder, known, folder.resolve().name, loaded.model_dump(mode="json"))
     _table(known)
-    typer.echo(f"\n{sentence(known)}\nReport: {page}")
+    bought = f"\nPaid for all of it together: {priced(known['paid'])}." if known["paid"] else ""
+    typer.echo(f"\n{sentence(known)}{bought}\nReport: {page}")
 
 
 def _table(known: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distrust.evaluate import Difference, Interval, holm, paired_difference, paired_test
 
+PRICES = ("calls", "prompt_tokens", "completion_tokens", "money")
 RESAMPLES = 4000  # more than an interval needs: p-values are multiplied by the number of tests
 
 
@@ -31,6 +32,8 @@ class Outcome:
     seconds: float  # process time of its own stages
     calls: int
     money: float | None  # None is "unknown", never 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 def compared(
@@ -46,8 +49,8 @@ def compared(
     Returns:
         Per setting a row for each method, best first: accuracy over seeds and items with its interval, the difference from
         the first row with an interval and a p-value corrected over all pairs of the setting (Holm), whether it is best or
-        tied, its mean rank over seeds, seconds, calls and money, and whether it lies on the fronts of accuracy against
-        money and seconds. Seeds that a method lacks are left out of its pairs.
+        tied, its mean rank over seeds, seconds, calls, tokens and money (mean, and of each seed), and whether it lies on the
+        fronts of accuracy against money and seconds. Seeds that a method lacks are left out of its pairs.
     """
     return {
         "settings": [
@@ -99,8 +102,8 @@ def _row(method: str, seeds: Mapping[int, Outcome]) -> dict[str, Any]:
         "accuracy_by_seed": right.mean(-1).tolist(),
         "nll": _known([seeds[seed].nll for seed in order]),
         "seconds": median(seeds[seed].seconds for seed in order),
-        "calls": mean(seeds[seed].calls for seed in order),
-        "money": _known([seeds[seed].money for seed in order]),
+        **{price: _known([getattr(seeds[seed], price) for seed in order]) for price in PRICES},
+        "spent_by_seed": [{price: getattr(seeds[seed], price) for price in PRICES} for seed in order],
     }
 
 

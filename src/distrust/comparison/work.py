@@ -26,6 +26,7 @@ from distrust.errors import DistrustError, RunError
 from distrust.evidence import join
 from distrust.files import fingerprint, read_json, write_json
 from distrust.finish import carry_out, write
+from distrust.ledger import Ledger
 from distrust.methods import find
 from distrust.recipe import Endpoint, Recipe
 from distrust.run import Run
@@ -35,6 +36,7 @@ from distrust.teachers.endpoint import EndpointTeacher
 from distrust.teachers.kept import keep
 
 DONE = "cell.json"
+TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 def outcomes(
@@ -80,8 +82,29 @@ def read(cell: Cell) -> Outcome | None:
     tensors = load_tensors(cell.folder / "facts" / "tensors.safetensors")
     right = tensors["prediction.student"].argmax(-1) == tensors["test_labels"]
     return Outcome(
-        cell.method, cell.setting, cell.seed, right, known["nll"], known["seconds"], known["calls"], known["money"]
+        *(cell.method, cell.setting, cell.seed, right, known["nll"], known["seconds"], known["calls"], known["money"]),
+        *(known.get(name) for name in TOKENS),  # an older cell has none
     )
+
+
+def paid(folder: Path) -> dict[str, Any] | None:
+    """What everything that was ever bought in a comparison's folder cost together; None where nothing was.
+
+    Less than its cells' sum: they share what was bought once, and lend each other answers.
+    """
+    sums = []
+    for path in sorted(folder.rglob(LEDGER)):
+        with Ledger(path, readonly=True) as ledger:
+            sums.append(ledger.paid())
+    if not sums:
+        return None
+    prices = [one.money for one in sums if one.money is not None]
+    return {
+        "calls": sum(one.calls for one in sums),
+        "prompt_tokens": sum(one.prompt_tokens for one in sums),
+        "completion_tokens": sum(one.completion_tokens for one in sums),
+        "money": sum(prices) if len(prices) == len(sums) else None,
+    }
 
 
 def _side_by_side(cells: Sequence[Cell], folder: Path, bought: dict[Cell, Path]) -> Iterator[tuple[Cell, str | None]]:
@@ -144,6 +167,7 @@ def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
                 "seconds": found["environment"]["method_seconds"],
                 "calls": total["calls"],
                 "money": total["money"],
+                **{name: total[name] for name in TOKENS},
             }
             write_json(run.folder / DONE, known)
     except DistrustError as error:

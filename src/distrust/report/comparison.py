@@ -26,7 +26,7 @@ def write_comparison(folder: Path, found: Mapping[str, Any], title: str, recipe:
     """Write `comparison.html` and `comparison.json`; returns the path of the page.
 
     Args:
-        found: the figures of `distrust.comparison.figures`.
+        found: the figures of `distrust.comparison.figures`, and `paid`, what all of it cost together, if anything.
         recipe: what was compared, with ${NAME} unexpanded.
     """
     known = plain({"distrust": __version__, "title": title, **found, "recipe": recipe})
@@ -44,6 +44,7 @@ def render(known: Mapping[str, Any]) -> str:
         .render(
             m=known,
             sentence=sentence(known),
+            paid=priced(known["paid"]) if known.get("paid") else None,
             settings=[{**one, "dots": _dots(one["rows"]), "fronts": _fronts(one["rows"])} for one in known["settings"]],
             curves=_curves(known["settings"]),
             recipe=yaml.safe_dump(known["recipe"], sort_keys=False, allow_unicode=True, width=100),
@@ -68,6 +69,13 @@ def sentence(known: Mapping[str, Any]) -> str:
     best = known["ranks"][0]
     rank = f"{best['rank']:.1f} of {best['of']}, over {best['over']} settings and seeds"
     return f"{best['method']} has the best mean rank, {rank}."
+
+
+def priced(cost: Mapping[str, Any]) -> str:
+    """Calls, tokens and money in words."""
+    tokens = f"{cost['prompt_tokens']:,} prompt and {cost['completion_tokens']:,} completion tokens"
+    money = "money unknown" if cost["money"] is None else f"money {cost['money']:.4f}"
+    return f"{cost['calls']:,} calls, {tokens}, {money}"
 
 
 def _dots(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

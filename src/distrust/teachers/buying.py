@@ -19,7 +19,7 @@ from aiolimiter import AsyncLimiter
 
 from distrust.budget import NOTHING, CapReachedError, Charge, money
 from distrust.errors import RunError
-from distrust.ledger import Answer, Call, Ledger, Setting
+from distrust.ledger import LENT, Answer, Call, Ledger, Setting
 from distrust.recipe import Budget, Endpoint
 from distrust.secrets import redact, show
 from distrust.teachers.client import Client, Failure
@@ -168,7 +168,7 @@ class Buying:
                 break
             lent = self._lent(question, samples)
             if lent is not None:
-                return Bought(len(samples), self.ledger.settle(call, "answered", *lent))
+                return Bought(len(samples), self.ledger.settle(call, "answered", *lent, detail=LENT))
             outcome = await self.client.ask(body)
             if isinstance(outcome, Reply):
                 return self._keep(call, samples, outcome)
