@@ -14,27 +14,9 @@ from torch import Tensor
 
 from distrust import losses
 from distrust.errors import DataError
+from tests.losses.loops import Rows, between, kl, mix, naive_akl, pair, softmax
 
-INF, F64 = math.inf, torch.float64
-Rows = list[float]
-
-
-def softmax(row: Rows, temperature: float = 1.0) -> Rows:
-    exps = [math.exp((one - max(row)) / temperature) for one in row]
-    return [one / sum(exps) for one in exps]
-
-
-def kl(first: Rows, second: Rows) -> float:
-    return sum(p * math.log(p / q) for p, q in zip(first, second, strict=True) if p > 0)
-
-
-def mix(share: float, first: Rows, second: Rows) -> Rows:
-    return [share * p + (1 - share) * q for p, q in zip(first, second, strict=True)]
-
-
-def between(share: float, first: Rows, second: Rows) -> Rows:
-    """Between the logits of two distributions."""
-    return softmax([share * math.log(p) + (1 - share) * math.log(q) for p, q in zip(first, second, strict=True)])
+INF = math.inf
 
 
 def naive_js(beta: float, p: Rows, q: Rows) -> float:
@@ -48,19 +30,6 @@ def naive_ab(a: float, b: float, p: Rows, q: Rows) -> float:
 
 def naive_ab_end(a: float, p: Rows, q: Rows) -> float:
     return sum(x**a * math.log(x**a / y**a) - x**a + y**a for x, y in zip(p, q, strict=True)) / a**2
-
-
-def naive_akl(p: Rows, q: Rows, head: float) -> float:
-    order = sorted(range(len(p)), key=lambda c: -p[c])
-    mass, inside, outside = 0.0, 0.0, 0.0
-    for place, c in enumerate(order):
-        mass += p[c]
-        if place == 0 or mass <= head:
-            inside += abs(p[c] - q[c])
-        else:
-            outside += abs(p[c] - q[c])
-    share = inside / (inside + outside)
-    return share * kl(p, q) + (1 - share) * kl(q, p)
 
 
 Loss = Callable[..., Tensor]
@@ -90,11 +59,6 @@ FAMILY: dict[str, tuple[Loss, Callable[[Rows, Rows], float]]] = {
 }
 SYMMETRIC = ["symmetric", "js", "total variation", "ab half", "sorted"]
 of_each = pytest.mark.parametrize("name", FAMILY)
-
-
-def pair(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=draw, dtype=F64), torch.randn(*shape, generator=draw, dtype=F64)
 
 
 @of_each
@@ -180,46 +144,6 @@ def test_no_items_one_class_and_arguments_left_alone(name: str) -> None:
         loss(student, teacher, 0.0)
 
 
-def test_the_gradient_of_the_interpolated_kl_takes_the_target_as_given() -> None:
-    student, teacher = pair(2, 4, seed=3)
-    student.requires_grad_()
-    (mine,) = torch.autograd.grad(losses.interpolated_kl(student, teacher, 2.0, share=0.3).sum(), student)
-    target = (0.7 * student.detach() + 0.3 * teacher).div(2).softmax(-1)
-    assert torch.allclose(mine, 2 * ((student.detach() / 2).softmax(-1) - target), atol=1e-12)
-    nothing = losses.interpolated_kl(student, teacher, share=torch.tensor(0.0))
-    assert torch.equal(nothing, torch.zeros(2, dtype=F64)) and bool(
-        losses.interpolated_kl(student, teacher, share=1.0).gt(0).all()
-    )
-
-
-def test_the_gradient_of_the_adaptive_kl_is_that_of_its_two_parts() -> None:
-    student, teacher = pair(1, 4, seed=3)
-    student.requires_grad_()
-    p, q = softmax(teacher[0].tolist()), softmax(student[0].tolist())
-    (mine,) = torch.autograd.grad(losses.adaptive_kl(student, teacher).sum(), student)
-    forward, reverse = kl(p, q), kl(q, p)
-    share = (naive_akl(p, q, 0.5) - reverse) / (forward - reverse)
-    both = share * losses.forward_kl(student, teacher) + (1 - share) * losses.reverse_kl(student, teacher)
-    assert torch.allclose(mine, torch.autograd.grad(both.sum(), student)[0], atol=1e-12)
-
-
-def test_the_jump_of_jensen_shannon_at_its_ends_is_what_the_docs_say() -> None:
-    p, q = torch.tensor([0.25, 0.75], dtype=F64).log(), torch.zeros(2, dtype=F64)
-    near = [float(losses.jensen_shannon(q, p, beta=beta)) for beta in (0.001, 0.999)]
-    ends = [float(losses.jensen_shannon(q, p, beta=beta)) for beta in (0, 1)]
-    assert [round(one, 5) for one in near + ends] == [0.00013, 0.00014, 0.13081, 0.14384]
-
-
-@pytest.mark.parametrize("p", [(1.0, 0.0, 0.0), (0.5, 0.5, 0.0)])
-def test_bounded_divergences_keep_their_bounds(p: tuple[float, ...]) -> None:
-    teacher = torch.tensor(p).log()
-    student = torch.tensor([-1e4, -1e4, 0.0])
-    assert float(losses.jensen_shannon(student, torch.tensor(p).clamp(min=1e-30).log())) == pytest.approx(math.log(2))
-    assert float(losses.skew_forward_kl(student, teacher.clamp(min=-1e4))) == pytest.approx(-math.log(0.1))
-    assert float(losses.skew_reverse_kl(student, teacher.clamp(min=-1e4))) == pytest.approx(-math.log(0.1))
-    assert float(losses.total_variation(student, teacher.clamp(min=-1e4))) == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -238,56 +162,3 @@ def test_bounded_divergences_keep_their_bounds(p: tuple[float, ...]) -> None:
 def test_options_that_are_none_are_refused(call: Callable[[Tensor], Tensor], says: str) -> None:
     with pytest.raises(DataError, match=says):
         call(torch.zeros(2, 3))
-
-
-# --- ranks -----------------------------------------------------------------------------------------------------------
-
-
-def naive_ranking(student: Rows, teacher: Rows, top: int) -> float:
-    def distance(classes: list[int]) -> float:
-        ranks = []
-        for side in (student, teacher):
-            rank = [sum(1 / (1 + math.exp(side[c] - side[o])) for o in classes) for c in classes]
-            ranks.append([one - sum(rank) / len(rank) for one in rank])
-        a, b = ranks
-        return 1 - sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
-
-    tops = [sorted(range(len(side)), key=lambda c, side=side: -side[c])[:top] for side in (student, teacher)]  # type: ignore[misc]
-    return sum(distance(classes) for classes in tops) / 2
-
-
-def test_ranking_is_one_minus_a_rank_correlation() -> None:
-    student, teacher = pair(4, 7, seed=5)
-    values = losses.ranking(student, teacher, top=4)
-    for row in range(4):
-        assert float(values[row]) == pytest.approx(naive_ranking(student[row].tolist(), teacher[row].tolist(), 4), rel=1e-4)
-    assert losses.ranking(teacher, teacher).tolist() == [0] * 4
-    assert losses.ranking(teacher * 3 + 1, teacher, temperature=1e-3).tolist() == pytest.approx([0] * 4, abs=1e-6)
-    hard = losses.ranking(-teacher, teacher, top=7, temperature=1e-4)
-    assert hard.tolist() == pytest.approx([2] * 4, abs=1e-4)  # turned round
-    assert torch.autograd.gradcheck(lambda z: losses.ranking(z, teacher, top=4), (student.requires_grad_(),))
-
-
-def test_ranking_of_ties_of_one_class_and_of_nobody_is_finite() -> None:
-    student = torch.tensor([[0.0, 0, 0], [1e4, -1e4, 0], [1, 2, 3], [-INF, 1, 2]], requires_grad=True)
-    teacher = torch.tensor([[0.0, 1, 2], [0, 0, 0], [-INF, -INF, -INF], [0, 1, -INF]])
-    for top in (1, 2, 3):
-        value = losses.ranking(student, teacher, top=top)
-        (gradient,) = torch.autograd.grad(value.sum(), student)
-        assert bool(value.isfinite().all()) and bool(gradient.isfinite().all()) and value[2].item() == 0
-    assert losses.ranking(student, teacher, top=1).tolist() == [0] * 4
-
-
-# --- other tokenizers ------------------------------------------------------------------------------------------------
-
-
-def test_sorted_distance_compares_vocabularies_of_any_size() -> None:
-    student, teacher = pair(3, 4)[0].requires_grad_(), pair(3, 6)[1]
-    value = losses.sorted_distance(student, teacher).detach()
-    for row in range(3):
-        q = [*sorted(softmax(student[row].tolist()), reverse=True), 0.0, 0.0]
-        p = sorted(softmax(teacher[row].tolist()), reverse=True)
-        assert float(value[row]) == pytest.approx(sum(abs(x - y) for x, y in zip(p, q, strict=True)), rel=1e-12)
-    assert torch.autograd.gradcheck(lambda z: losses.sorted_distance(z, teacher), (student,))
-    padded = torch.cat([teacher, torch.full((3, 2), -INF, dtype=F64)], -1)
-    assert torch.allclose(losses.sorted_distance(student, padded), value)
