@@ -15,6 +15,7 @@ from distrust.data import Items
 from distrust.labels import LabelSpace
 from distrust.methods.specialists import gather
 from distrust.recipe import Classifier, NgramStudent, Train
+from distrust.report.panel import panel
 from distrust.run import Run
 from distrust.students import ngram
 from distrust.students.module import ModuleStudent
@@ -124,8 +125,9 @@ def test_ten_teachers_and_a_hundred_thousand_items_are_never_whole_in_memory(tmp
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     here = gather(run)
-    target = here.target(torch.full((10, count), 0.1))
+    assert here.target(torch.full((10, count), 0.1)).shape == (count, len(space))
+    seen = panel([one.evidence for one in here.members], space, pool.ids)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     whole = 10 * count * len(space) * 4  # teachers, items, classes: 1.6 GB
-    print(f"stored and joined in {grown / 1e6:.0f} MB; whole it would be {whole / 1e6:.0f} MB")
-    assert target.shape == (count, len(space)) and grown < 0.5 * whole
+    print(f"stored, joined and reported in {grown / 1e6:.0f} MB; whole it would be {whole / 1e6:.0f} MB")
+    assert seen is not None and seen.claims.shape == (10, count) and grown < 0.5 * whole

@@ -3,7 +3,16 @@
 Pure functions on tensors. Knows nothing of files, and does not know which figures a page shows.
 """
 
-from distrust.evaluate.judging import Bin, Judgement, agreement, error_correlation, final_claims, judge, reliability
+from distrust.evaluate.judging import (
+    Bin,
+    Judgement,
+    agreement,
+    claims_on,
+    error_correlation,
+    final_claims,
+    judge,
+    reliability,
+)
 from distrust.evaluate.scores import (
     Difference,
     Interval,
@@ -27,6 +36,7 @@ __all__ = [
     "Worth",
     "agreement",
     "calibration_error",
+    "claims_on",
     "error_correlation",
     "final_claims",
     "holm",

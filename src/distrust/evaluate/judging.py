@@ -6,13 +6,17 @@ Knows stacked claims and gold labels on the same items, abstentions honoured. As
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from distrust.evaluate.scores import Interval, bin_of, calibration_error, check_labels, wilson
-from distrust.evidence import Stacked, votes
+from distrust.evidence import Evidence, Stacked, stack, votes
+from distrust.labels import LabelSpace
+
+AT_ONCE = 8_192  # items
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ def final_claims(stacked: Stacked) -> Tensor:
             for said, chance in zip(stacked.claims, stacked.probabilities, strict=True)
         ]
     )
+
+
+def claims_on(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str]) -> Tensor:
+    """`final_claims` of M sources on B items: (M, B) long. Some items of one source at a time, never (M, B, C)."""
+    parts = [ids[start : start + AT_ONCE] for start in range(0, max(len(ids), 1), AT_ONCE)]
+    return torch.stack([torch.cat([final_claims(stack([one], space, part))[0] for part in parts]) for one in evidence])
 
 
 def judge(stacked: Stacked, labels: Tensor, bootstrap: int = 1000, seed: int = 0) -> list[Judgement]:

@@ -17,8 +17,8 @@ from distrust import canary
 from distrust.adoption import youden
 from distrust.claimed import final
 from distrust.data import Items, concatenate
-from distrust.evaluate import final_claims, wilson
-from distrust.evidence import Evidence, join, stack
+from distrust.evaluate import claims_on, wilson
+from distrust.evidence import Evidence, join
 from distrust.methods.assisted import NAMES, Read, Signals, chances, judges, of_assistant, outcomes
 from distrust.run import Run
 from distrust.selection import at_random
@@ -157,7 +157,7 @@ def as_one(run: Run, said: Sequence[Evidence], items: Items) -> Evidence:
     asked = set(said[0].ids)
     ids = [item for item in items.ids if item in asked]
     if run.answers is None:
-        return Evidence("teachers", tuple(ids), run.space, final_claims(stack(said, run.space, ids)))
+        return Evidence("teachers", tuple(ids), run.space, claims_on(said, run.space, ids))
     here = items.select(items.rows(ids))
     claims = [final(one, here) for one in said]
     texts = [[claim.text for one in claims if (claim := one[row]) is not None] for row in range(len(ids))]

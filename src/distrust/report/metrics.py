@@ -188,7 +188,7 @@ def _vote(asked: Panel | None, judged: Panel | None) -> dict[str, Any] | None:
         return None
     return {
         "accuracy": judged.vote_accuracy if judged else None,
-        "coverage": float((asked.vote.sum(-1) > 0).double().mean()),
+        "coverage": float(asked.heard.double().mean()),
         "judged": int(judged.voted.sum()) if judged else 0,
     }
 

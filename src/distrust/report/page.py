@@ -12,8 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from distrust.evaluate import final_claims
-from distrust.evidence import stack
+from distrust.evaluate import claims_on
 from distrust.files import write_atomically, write_json
 from distrust.report import view
 from distrust.report.buying import charts
@@ -52,7 +51,7 @@ def write_report(facts: Facts, folder: Path, found: dict[str, Any] | None = None
 
 def render(facts: Facts, found: dict[str, Any]) -> str:
     """The page as text, from the facts and their metrics."""
-    claims = final_claims(stack(facts.evidence, facts.space, facts.pool.ids)) if facts.evidence and len(facts.pool) else None
+    claims = claims_on(facts.evidence, facts.space, facts.pool.ids) if facts.evidence and len(facts.pool) else None
     return str(
         environment()
         .get_template("report.html.j2")

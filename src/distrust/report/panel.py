@@ -6,13 +6,13 @@ Knows which gold may judge. Knows nothing of students, of money or of pages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from distrust.combine import majority_vote
-from distrust.evaluate import Interval, Judgement, agreement, error_correlation, final_claims, judge, wilson
+from distrust.evaluate import Interval, Judgement, agreement, claims_on, error_correlation, judge, wilson
 from distrust.evidence import Evidence, stack
 from distrust.gold import Gold, Part
 from distrust.labels import LabelSpace
@@ -26,7 +26,7 @@ class Panel:
     claims: Tensor  # (M, B) long, -1 abstains
     labels: Tensor  # (B,) long, -1 where gold is unknown
     judgements: tuple[Judgement, ...]
-    vote: Tensor  # (B, C) majority vote; ties share the mass, rows of zeros where nobody spoke
+    vote_right: Tensor  # (B,) in [0, 1]: how right the majority vote is, a tie of two worth a half; 0 without gold
 
     @property
     def agreement(self) -> Tensor:
@@ -39,15 +39,14 @@ class Panel:
         return error_correlation(self.claims, self.labels)
 
     @property
-    def voted(self) -> Tensor:
-        """Items on which somebody voted and gold is known: (B,) bool."""
-        return (self.vote.sum(-1) > 0) & (self.labels >= 0)
+    def heard(self) -> Tensor:
+        """Items on which somebody spoke: (B,) bool."""
+        return (self.claims >= 0).any(0)
 
     @property
-    def vote_right(self) -> Tensor:
-        """How right the vote is: (B,) in [0, 1], a tie between two classes worth a half; 0 without gold."""
-        right = self.vote.gather(-1, self.labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-        return torch.where(self.labels >= 0, right, torch.zeros_like(right))
+    def voted(self) -> Tensor:
+        """Items on which somebody spoke and gold is known: (B,) bool."""
+        return self.heard & (self.labels >= 0)
 
     @property
     def vote_accuracy(self) -> Interval | None:
@@ -60,9 +59,16 @@ def panel(evidence: Sequence[Evidence], space: LabelSpace, ids: Sequence[str], l
     if not evidence or not ids:
         return None
     labels = torch.full((len(ids),), -1) if labels is None else labels
-    stacked = stack(evidence, space, ids)
-    claims = final_claims(stacked)
-    return Panel(stacked.sources, claims, labels, tuple(judge(stacked, labels)), majority_vote(claims, len(space)))
+    claims = claims_on(evidence, space, ids)  # (M, B)
+    known = labels >= 0
+    judged = [item for item, has in zip(ids, known.tolist(), strict=True) if has]
+    judgements = []
+    for one, own in zip(evidence, claims, strict=True):  # gold items alone, a teacher at a time: all would be (M, B, C)
+        (found,) = judge(stack([one], space, judged), labels[known])
+        judgements.append(replace(found, items=len(ids), answered=int((own >= 0).sum())))
+    right = torch.zeros(len(ids))
+    right[known] = majority_vote(claims[:, known], len(space)).gather(-1, labels[known].unsqueeze(-1)).squeeze(-1)
+    return Panel(tuple(one.source for one in evidence), claims, labels, tuple(judgements), right)
 
 
 def judging_gold(gold: Gold | None) -> Part:
