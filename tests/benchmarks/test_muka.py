@@ -43,7 +43,8 @@ def test_the_summary_counts_rows_and_gains() -> None:
     from benchmarks.muka import METHODS
 
     row = {name: [70.0] for name in METHODS} | {"oracle": [80.0], "auto": [75.0], "auto.gold10": [76.0]}
-    found = _summary({"one": row, "two": row | {"uhc": [90.0]}})
+    found = _summary({"one": row, "two": row | {"uhc": [90.0], "oracle": [74.0]}})
     assert found["mean_gain_over_vanilla_kd.no_gold"] == 5 and found["mean_gain_over_vanilla_kd.gold10"] == 6
-    assert (found["rows_best_or_tied"], found["rows"]) == (1, 2)
-    assert found["least_of_the_oracles_distance_closed"] == 0.5
+    assert (found["rows_best_or_tied.no_gold"], found["rows_best_or_tied.gold10"], found["rows"]) == (1, 2, 2)
+    assert found["one.closed.no_gold"] == found["least_closed.no_gold"] == 0.5 and found["least_closed.gold10"] == 0.6
+    assert "two.closed.no_gold" not in found, "the oracle is near there"
