@@ -15,7 +15,7 @@ from typing import Any
 
 from distrust.recipe import Answer
 
-PEOPLE = ("Alice", "Bob", "Claire", "Dave", "Eve", "Fred", "Gertrude", "Hugo")
+PEOPLE = ("Alice", "Bob", "Claire")
 COLOURS = ("red", "blue", "green", "white", "black", "pink", "brown", "yellow")
 STEPS, SWAPS, HIGHEST = 4, 3, 9
 
@@ -127,16 +127,15 @@ def _arithmetic(draw: random.Random) -> Question:
 
 
 def _shuffled(draw: random.Random) -> Question:
-    people = draw.sample(PEOPLE, 3)
-    has = dict(zip(people, draw.sample(COLOURS, 3), strict=True))
+    has = dict(zip(PEOPLE, draw.sample(COLOURS, len(PEOPLE)), strict=True))
     told = [f"{one} has the {colour} ball." for one, colour in has.items()]
     said = []
     for _ in range(SWAPS):
-        a, b = draw.sample(people, 2)
+        a, b = draw.sample(PEOPLE, 2)
         has[a], has[b] = has[b], has[a]
         told.append(f"{a} and {b} swap.")
         said.append(f"{told[-1][:-1]}: {', '.join(f'{one} {colour}' for one, colour in has.items())}.")
-    who = draw.choice(people)
+    who = draw.choice(PEOPLE)
     return Question(
         f"{' '.join(told)} Which ball does {who} have?", f"{' '.join(said)} So the answer is {has[who]}.", has[who]
     )

@@ -81,7 +81,8 @@ def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
         how = Upbringing(100, 1, how.assistant)
         wrong = {"teacher": 3, "assistant": 5}  # every third and every fifth says what is true of another question
         columns |= {who: [pool[row - (not row % every)].chain for row in range(len(pool))] for who, every in wrong.items()}
-    here = KEPT / f"{family.name}-{fingerprint(asdict(how), [one.text for one in pool], family.longest, program())[:12]}"
+    known_by = [asdict(how), [one.text for one in pool], [asdict(one) for one in family.questions(50, UNLABELLED)]]
+    here = KEPT / f"{family.name}-{fingerprint(*known_by, family.longest, program())[:12]}"
     student = _read(family, how, (32, 2) if smaller else STUDENT, here, apart)
     if not smaller:
         columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES, TEMPERATURE)
@@ -100,9 +101,12 @@ def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
 
 @cache
 def program(modules: tuple[str, ...] = MADE_BY) -> str:
-    """A fingerprint of some of the package's modules and of the worlds' own, comments aside: a change makes all anew."""
-    src, own = Path(distrust.__file__).parent, sorted(Path(__file__).parent.glob("_reasoning*.py"))
-    paths = [*own, *(src / one for one in modules)]
+    """A fingerprint of some of the package's modules and of the worlds' own, comments aside: a change makes all anew.
+
+    How a family's questions are made is known by its questions, so that one can be changed without the others.
+    """
+    src, here = Path(distrust.__file__).parent, Path(__file__).parent
+    paths = [here / "_reasoning_models.py", Path(__file__), *(src / one for one in modules)]
     return fingerprint([ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in paths])
 
 
@@ -120,7 +124,7 @@ def _read(family: Family, how: Upbringing, shape: tuple[int, int], here: Path, a
         texts = [one.text for one in questions]
         tokenizer = save_tokenizer([f"{one.text} {one.chain}" for one in questions], here / "tokenizer")
         options = options_of(folder, family, config=size(*shape), tokenizer=str(tokenizer), max_completion_length=MOST)
-        loop = Train(num_train_epochs=how.epochs, learning_rate=2e-3, per_device_train_batch_size=32, warmup_ratio=0.05)
+        loop = Train(num_train_epochs=how.epochs, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.05)
         trained(folder, options, family.answer, told(items_of(questions), texts), loop)
     return folder
 
