@@ -1,9 +1,8 @@
-"""muka: its equations at the student's gradient, traps 5, 8, 9 and 10 of the card, and the choice of a score."""
+"""muka: its equations at the student's gradient, and traps 5, 8, 9 and 10 of the card."""
 
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from distrust.gold import Gold
 from distrust.labelled import from_targets
 from distrust.labels import LabelSpace
 from distrust.methods import find
-from distrust.methods.adequate import Scored, _least, scored
+from distrust.methods.adequate import Scored, scored
 from distrust.methods.muka import Muka
-from distrust.methods.scouts import scouted
-from distrust.methods.specialists import gather, told
+from distrust.methods.specialists import gather
 from distrust.trust.distribution import certainty
 from tests.methods import noisy
 from tests.methods.specialist_worlds import ITEMS, LABELS, NAMES, SPACE, TEST, TEST_LABELS, teacher, work
@@ -142,47 +140,6 @@ def test_every_score_trains_a_student_of_the_union(tmp_path: Path, score: str, t
     assert noisy.accuracy(student, TEST, TEST_LABELS) > least
 
 
-def test_auto_by_gold_says_how_often_it_is_right_and_is_better_for_it(tmp_path: Path) -> None:
-    run = work(tmp_path, "ab", "cd", "ef", gold=90)
-    here = gather(run)
-    known = scored(run, here, "auto", 4)
-    rest = slice(90, None)
-    who = here.adequate(LABELS)[:, rest].float()
-    entropy = scored(run, here, "entropy", 1)
-
-    def picks(one: Scored) -> float:
-        return float((one.weights(True, 0.2)[:, rest] * who).sum(0).mean())
-
-    assert picks(known) > picks(entropy) - 0.02
-    said = re.fullmatch(
-        r"Who knows an item is told by (.+), chosen by gold: of the 90 gold items .* class of (\d+) % \(.*\)\.",
-        run.notes[0],
-    )
-    assert said and abs(float(said.group(2)) / 100 - picks(known)) < 0.1, run.notes
-
-
-def test_auto_without_gold_goes_by_agreement_and_says_so(tmp_path: Path) -> None:
-    run = work(tmp_path, *PARTS)
-    assert scored(run, gather(run), "auto", 4).odds
-    assert re.match(r"No gold tells who knows an item, so \w+ does: .*mc_entropy \d+ %.* is unknown\.", run.notes[0])
-
-
-def test_auto_does_without_passes_where_there_is_no_dropout_and_without_logits_where_there_are_none(tmp_path: Path) -> None:
-    dry = [teacher("abc", 0.0), teacher("def", 0.0)]
-    run = work(tmp_path / "a", teachers=dry)
-    scored(run, gather(run), "auto", 4)
-    assert "no dropout above 0" in run.notes[0] and "mc_entropy" not in run.notes[1]
-    bare = work(tmp_path / "b", teachers=[Claims("abc", [0, 1, 2, -1] * 60), Claims("def", [-1, -1, -1, 2] * 60)])
-    student = noisy.carry(bare, "muka", score="auto")
-    assert bool(bare.fits["student"].labelled.targets.sum(-1).gt(0).all()) and noisy.weights(student)
-
-
-def test_gold_of_nested_specialists_that_tells_nothing_apart_is_no_gold(tmp_path: Path) -> None:
-    run = work(tmp_path, "abcdef", "abc", gold=Gold(ITEMS.ids[:2], LABELS[:2], SPACE))
-    scored(run, gather(run), "auto", 1)
-    assert run.notes[0].startswith("No gold tells")
-
-
 def test_what_a_teacher_cannot_give_is_refused_in_a_sentence(tmp_path: Path) -> None:
     bare = [Claims("abc", [0] * 240), Claims("def", [0] * 240)]
     for name, score, words in (
@@ -208,40 +165,6 @@ def test_a_run_that_goes_on_asks_no_pass_again(tmp_path: Path, monkeypatch: pyte
 def test_the_preset_of_the_released_code_is_said_in_options() -> None:
     _, options = find("muka", {"target": "soft", "passes": 1})
     assert isinstance(options, Muka) and options.margin and options.tau == 0.2
-
-
-@pytest.mark.parametrize("gold", [0, 60])
-def test_scouts_are_asked_about_what_they_have_not_seen(tmp_path: Path, gold: int) -> None:
-    run = work(tmp_path, *PARTS, gold=gold)
-    student = noisy.carry(run, "muka", score="auto", target="soft", passes=1, scouts=True)
-    assert noisy.accuracy(student, TEST, TEST_LABELS) > 0.7
-    halves = [set(run.fits[f"scout-{name}"].labelled.items.ids) for name in "ab"]
-    assert not halves[0] & halves[1] and len(halves[0] | halves[1]) == len(ITEMS)
-    again = work(tmp_path / "again", *PARTS, gold=gold)
-    here = gather(again)
-    targets = here.target(scored(again, here, "energy", 1).weights(False, 1.0))
-    seen = scouted(again, here, targets)
-    training = told(again, here, targets, 1.0)
-    other = again.fit(
-        "mine", training.select(ITEMS.rows(sorted(halves[0], key=again.fits["scout-a"].labelled.items.ids.index)))
-    )
-    rows = torch.tensor(ITEMS.rows(sorted(halves[1])))
-    mass = again.ask(other, ITEMS.select(rows)).distribution()
-    wanted = torch.stack([mass[:, :3].sum(-1), mass[:, 3:].sum(-1)]).clamp(min=1e-6).log()
-    torch.testing.assert_close(seen[:, rows], wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_scouts_and_silence(tmp_path: Path) -> None:
-    run = work(tmp_path, teachers=[Claims("abc", [-1] * 40 + [0] * 200), Claims("def", [-1] * 240)])
-    noisy.carry(run, "muka", score="auto", scouts=True)
-    assert len(run.fits["student"].labelled.told()) == 200
-
-
-def test_the_simplest_is_taken_that_no_other_is_clearly_better_than() -> None:
-    noise = torch.randn(100, generator=torch.Generator().manual_seed(0))
-    near, far = 1 + noise / 10, 0.5 + noise.flip(0) / 10
-    assert _least({"simple": near + noise.roll(1) / 50 + 0.001, "fitted": near}) == "simple"
-    assert _least({"simple": near, "fitted": far}) == "fitted"
 
 
 def test_disagreement_of_one_pass_is_refused() -> None:

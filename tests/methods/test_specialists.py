@@ -85,34 +85,6 @@ def test_claims_and_silence(tmp_path: Path) -> None:
     torch.testing.assert_close(together[100:, 2:], chances("cdef")[100:])
 
 
-def test_side_by_side_is_a_softmax_over_the_union_by_a_loop(tmp_path: Path) -> None:
-    here = gather(work(tmp_path, "abcd", "cdef"))
-    both = [trained(tuple(part))(ITEMS.inputs).tolist() for part in ("abcd", "cdef")]
-    for t in (1.0, 3.0):
-        for row, found in enumerate(side_by_side(here, t).tolist()[:20]):
-            named = [dict(zip(part, said[row], strict=True)) for part, said in zip(("abcd", "cdef"), both, strict=True)]
-            mean = [sum(one[n] for one in named if n in one) / sum(n in one for one in named) for n in NAMES]
-            mass = [math.exp(z / t) for z in mean]
-            assert found == pytest.approx([one / sum(mass) for one in mass], rel=1e-4)
-
-
-def test_uhc_is_the_sum_of_divergences_over_each_ones_classes() -> None:
-    draw = torch.Generator().manual_seed(0)
-    logits = torch.randn(4, 6, generator=draw, dtype=torch.double)
-    said = torch.randn(4, 5, generator=draw, dtype=torch.double)
-    said[3, :2] = -torch.inf
-    columns = [torch.tensor([4, 1]), torch.tensor([0, 1, 5])]
-    found = Agreeing(columns, 2.0)(logits, {"said": said, "labels": torch.tensor([-1, 3, -1, -1])}).tolist()
-    for row in range(4):
-        total = 0.0
-        for start, own in ((0, columns[0]), (2, columns[1])):
-            theirs = said[row, start : start + len(own)] / 2
-            p = theirs.softmax(-1).tolist()
-            q = (logits[row, own] / 2).softmax(-1).tolist()
-            total += 4 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) if theirs.isfinite().all() else 0
-        assert found[row] == pytest.approx(0 if row == 1 else total)
-
-
 def test_gold_is_told_in_place_of_teachers_and_gold_outside_the_pool_joins(tmp_path: Path) -> None:
     items = Items((*ITEMS.ids[:4], *TEST.ids[:2]), torch.cat([ITEMS.inputs[:4], TEST.inputs[:2]]))  # type: ignore[arg-type]
     labels = torch.cat([LABELS[:4], TEST_LABELS[:2]])
