@@ -7,6 +7,7 @@ Knows no budgets or methods. No student sees an answer of the pool but through a
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,9 @@ from distrust.students import causal
 from distrust.students.sampling import generate
 
 KEPT = Path(__file__).parents[1] / "runs" / "benchmarks" / "reasoning"
-POOL, TEST, SAMPLES, TEMPERATURE = 1000, 200, 5, 0.7
-UNLABELLED, TEST_SEED, POOL_SEED, TAUGHT_SEED = 1, 2, 3, 4  # seeds of questions
+POOL, TEST, TRIED, SAMPLES = 1000, 200, 100, 5
+UNLABELLED, TEST_SEED, POOL_SEED, TAUGHT_SEED, TRIED_SEED = 1, 2, 3, 4, 6  # seeds of questions
+HALVINGS = 5  # of the temperatures up to 2 between which a writer's is sought
 STUDENT = (64, 3)  # width and layers
 MADE_BY = (  # of the package, what decides what a fit and its texts come to
     *("train.py", "optim.py", "objective.py", "distillation.py", "labelled.py", "rows.py", "losses/divergence.py"),
@@ -34,12 +36,16 @@ MADE_BY = (  # of the package, what decides what a fit and its texts come to
 
 @dataclass(frozen=True)
 class Taught:
-    """A writer that has learned some gold chains of made questions, none of them of the pool or the test."""
+    """A writer that has learned some gold chains of made questions, none of them of the pool or the test.
+
+    It writes at the temperature at which it is `right` that often, or at 0 where it never is: so that it errs as is wanted.
+    """
 
     width: int
     layers: int
     questions: int
     epochs: int
+    right: float
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,9 @@ class World:
     student: Path  # a folder to start from
 
     def right(self, who: str) -> float:
-        """How often a column's first text gives the gold answer."""
-        answers = Answers(self.family.answer)
-        said = [one if isinstance(one, str) else one[0] for one in self.pool.columns[who]]
-        pairs = zip(said, self.pool.columns["gold"], strict=True)
-        return sum(answers.read(one) == answers.reference(gold) for one, gold in pairs) / len(self.pool)
+        """How often a column's text, or most of its texts, give the gold answer."""
+        texts = [[one] if isinstance(one, str) else one for one in self.pool.columns[who]]
+        return _right(Answers(self.family.answer), texts, self.pool.columns["gold"])
 
 
 def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
@@ -85,10 +89,10 @@ def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
     here = KEPT / f"{family.name}-{fingerprint(*known_by, family.longest, program())[:12]}"
     student = _read(family, how, (32, 2) if smaller else STUDENT, here, apart)
     if not smaller:
-        columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES, TEMPERATURE)
+        columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES)
         columns["teacher"] = [text for _, text in family.recorded]
         if how.teacher is not None:
-            said = _written(family, how, how.teacher, "teacher", items, here, apart, 1, 0.0)
+            said = _written(family, how, how.teacher, "teacher", items, here, apart, 1)
             columns["teacher"] = [one for (one,) in said]
     judged = items_of(test, "t")
     return World(
@@ -138,15 +142,35 @@ def _written(
     here: Path,
     apart: frozenset[str],
     samples: int,
-    temperature: float,
 ) -> list[list[str]]:
     """What a taught writer says of items."""
     kept = here / f"{name}.json"
     if not kept.is_file():
         model = _taught(family, how, who, name, here, apart)
-        write_json(kept, generate(model, items, samples=samples, temperature=temperature).texts)
+        warm = _temperature(family, model, who.right, samples, apart)
+        write_json(kept, generate(model, items, samples=samples, temperature=warm).texts)
+        print(f"{family.name}: the {name} writes at {warm:.2f}", flush=True)
     found: list[list[str]] = read_json(kept)
     return found
+
+
+def _temperature(family: Family, model: causal.CausalStudent, right: float, samples: int, apart: frozenset[str]) -> float:
+    """The highest one at which most of a writer's samples are right so often, tried on questions of their own."""
+    tried = family.questions(TRIED, TRIED_SEED, apart)
+    items, gold, answers = items_of(tried, "w"), [one.answer for one in tried], Answers(family.answer)
+    low, high = 0.0, 2.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = _right(answers, generate(model, items, samples=samples, temperature=middle).texts, gold) >= right
+        low, high = (middle, high) if enough else (low, middle)
+    return low
+
+
+def _right(answers: Answers, texts: list[list[str]], gold: list[str]) -> float:
+    """Share of the items of which most of the answers that can be read are the gold one."""
+    read = [Counter(answer for text in each if (answer := answers.read(text)) is not None) for each in texts]
+    most = [max(one, key=lambda answer: one[answer], default=None) for one in read]
+    return sum(one == answers.reference(wanted) for one, wanted in zip(most, gold, strict=True)) / len(gold)
 
 
 def _taught(
@@ -155,6 +179,6 @@ def _taught(
     start = _read(family, how, (who.width, who.layers), here, apart)
     seen = apart | {one.text for one in family.questions(how.read, UNLABELLED, apart)}
     questions: list[Question] = family.questions(who.questions, TAUGHT_SEED + (name == "teacher"), seen)
-    loop = Train(num_train_epochs=who.epochs, learning_rate=2e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
+    loop = Train(num_train_epochs=who.epochs, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.1)
     lesson = told(items_of(questions), [one.chain for one in questions])
     return trained(here / name, options_of(start, family), family.answer, lesson, loop)

@@ -27,7 +27,7 @@ def tables() -> str:
         if f"{family}.teacher" in of
     ]
     lines += [
-        f"Teacher and assistant are right of the pool: {', '.join(known)}.",
+        f"Teacher, and most of the assistant's samples, are right of the pool: {', '.join(known)}.",
         "",
         *_screening(of),
         *_reported(of, chosen),

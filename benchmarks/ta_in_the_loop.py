@@ -42,10 +42,10 @@ BUDGETS = {"recorded": (0.1, 0.2, 0.4, 0.8), "made": (0.05, 0.1, 0.2, 0.4)}
 SCREENED = {"recorded": 0.4, "made": 0.2}  # at which options are chosen
 SCREENING, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 WORLDS = {  # chosen, as the steps are, by looking at teachers, assistants and `random` on the screening seeds
-    "coin": Upbringing(3000, 2, Taught(80, 3, 120, 20)),
-    "letters": Upbringing(3000, 2, Taught(80, 3, 120, 20)),
-    "arithmetic": Upbringing(3000, 2, Taught(80, 3, 250, 20), Taught(96, 3, 250, 20)),
-    "shuffled": Upbringing(3000, 2, Taught(80, 3, 250, 20), Taught(96, 3, 250, 20)),
+    "coin": Upbringing(3000, 2, Taught(80, 3, 400, 15, 0.78)),
+    "letters": Upbringing(3000, 2, Taught(80, 3, 400, 15, 0.8)),
+    "arithmetic": Upbringing(3000, 2, Taught(80, 3, 400, 15, 0.8), Taught(96, 3, 600, 10, 0.72)),
+    "shuffled": Upbringing(3000, 2, Taught(80, 3, 400, 15, 0.8), Taught(96, 3, 600, 10, 0.72)),
 }
 STEPS = {"coin": 400, "letters": 400, "arithmetic": 400, "shuffled": 400}  # of every fit of a family, however much it learns
 LOOP = Train(num_train_epochs=1, learning_rate=3e-3, per_device_train_batch_size=8, warmup_ratio=0.1)

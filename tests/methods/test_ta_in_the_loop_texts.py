@@ -126,6 +126,13 @@ def test_few_answers_take_as_many_steps_as_many(tmp_path: Path) -> None:
     assert len(more.fits["student"].history) == 3, "never fewer passes than the recipe has"
 
 
+def test_rounds_and_candidates_are_planned_for() -> None:
+    options = TaInTheLoop(budget=20, stages=1, use="route", rounds=2, candidates=10)
+    assert options.judged(100, 5) == 2 * (10 + 5) + 20
+    assert TaInTheLoop(budget=20, candidates=10).judged(100, 0) == 20 + 20, "what is bought next was read"
+    assert TaInTheLoop(budget=20).judged(100, 0) == 94 + 20
+
+
 def test_rounds_need_a_route(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="takes use: route"):
         carried(tmp_path, rounds=1)
