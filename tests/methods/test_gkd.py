@@ -18,8 +18,8 @@ from distrust.students.sampling import Sampling
 from distrust.teachers.local_writer import LocalWriter
 from tests import writers
 from tests.methods import tutored
+from tests.methods.followed import WHOLE, close, naive
 from tests.methods.test_conformance import equal, weights
-from tests.methods.test_family import WHOLE, close, naive
 
 TEXTS = {"on_policy": 0.0}
 ONE = WHOLE.model_copy(update={"num_train_epochs": 1, "per_device_train_batch_size": 16})

@@ -17,8 +17,8 @@ from distrust.students.sampling import Sampling
 from distrust.teachers.local_writer import LocalWriter
 from tests import writers
 from tests.methods import tutored
+from tests.methods.followed import WHOLE, close
 from tests.methods.test_conformance import weights
-from tests.methods.test_family import WHOLE, close
 
 
 def foreign() -> LocalWriter:
