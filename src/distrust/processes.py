@@ -55,8 +55,8 @@ class Processes:
     sharded copy, whose weights go into the own module at the end (and do not where the fit fails).
 
     Raises:
-        RunError: several processes and an objective that is trained too: its gradients would not meet; or a student that
-            cannot be sharded, where FSDP was asked for.
+        RunError: several processes and an objective whose parts are trained too: their gradients would not meet; or a student
+            that cannot be sharded, where FSDP was asked for.
     """
 
     def __init__(self, sides: Sequence[Side], options: Train) -> None:
@@ -64,9 +64,9 @@ class Processes:
         self.count, self.rank = count(), rank()
         self.sharded = sharding.asked()
         self.accelerator: Any = None
-        if self.count > 1 and any(len(side.objective.modules) for side in sides):
+        if self.count > 1 and any(True for side in sides for _ in side.objective.modules.parameters()):
             raise RunError(
-                "An objective with parts of its own is trained in one process; start it without `accelerate launch`."
+                "An objective with trained parts of its own is trained in one process; start it without `accelerate launch`."
             )
         if self.sharded:
             if self.count == 1:
@@ -162,6 +162,15 @@ class Processes:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
             self.accelerator.backward(loss)
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean of a tensor over all processes, which all come to this line."""
+    if count() == 1:
+        return value
+    summed = value.clone()
+    distributed.all_reduce(summed)
+    return summed / count()
 
 
 def mix(*parts: int) -> int:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from distrust.methods.distillm import Distillm, distillm
 from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.okd import Okd, okd
+from distrust.methods.taid import Taid, taid
 from distrust.store import load_tensors
 from tests.methods import tutored
 from tests.test_processes import torchrun
@@ -20,6 +22,8 @@ METHODS = {
     "held": (okd, Okd(rank=4, layers=1, store_trunk=True, anchor=1.0)),
     "gkd": (gkd, Gkd(on_policy=0.5)),
     "plain": (gkd, Gkd(on_policy=0)),
+    "taid": (taid, Taid(speed=0.5)),
+    "distillm": (distillm, Distillm(start=0.7, capacity=16)),
 }
 SCRIPT = """
 import sys

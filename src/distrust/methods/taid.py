@@ -17,6 +17,7 @@ from distrust.losses import interpolated_kl
 from distrust.losses.chunks import Projected
 from distrust.methods.language import TUTOR, probe, texts, towards, tutor
 from distrust.objective import Batch
+from distrust.processes import mean
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.sides import Joint, Parts, Side
@@ -87,6 +88,7 @@ class Schedule(nn.Module):
     def now(self, progress: Tensor) -> Tensor:
         """The share () in the step before which `progress` () of all steps were done."""
         said = self.options
+        self.loss = mean(self.loss)  # each process adds its part; a mean of means and parts is that of all parts
         new = progress != self.at  # a step's first micro-batch
         known = new & (self.at >= 0)
         moved = known & ~self.before.isinf()
