@@ -55,7 +55,7 @@ class Processes:
     sharded copy, whose weights go into the own module at the end (and do not where the fit fails).
 
     Raises:
-        RunError: several processes and an objective whose parts are trained too: their gradients would not meet; or a student
+        RunError: several processes and an objective whose parts are trained too: gradients would not meet; or a student
             that cannot be sharded, where FSDP was asked for.
     """
 
