@@ -36,11 +36,14 @@ docs: $(INSTALLED)
 	$(BIN)/python -m distrust.reference docs/recipe.md
 	$(BIN)/python -m benchmarks._readme
 	$(BIN)/python -m benchmarks._audit_page
+	$(BIN)/python -m benchmarks._muka_page
+	$(BIN)/python -m benchmarks._okd_page
 	$(BIN)/python -m benchmarks._panel_page
 	$(BIN)/python -m benchmarks._peer_page
 	$(BIN)/python -m benchmarks._signals_page
 	$(BIN)/python -m benchmarks._ta_page
 	$(BIN)/python -m benchmarks._which_page
+	$(BIN)/python -m benchmarks._worlds_page
 
 # torch goes first and pinned: whatever comes later then leaves it alone.
 $(INSTALLED): pyproject.toml constraints.txt

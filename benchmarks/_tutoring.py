@@ -1,8 +1,9 @@
-"""Language models to learn from, small enough for two cores: a real one and its students, and texts that both read.
+"""Language models to learn from, small enough for two cores: their students, and texts that both read.
 
-The teacher is `stories260k`, a Llama of 260,032 parameters with its own tokenizer. The texts are stories that it writes at
-temperature 1, or Shakespeare's, for which it was not trained. Students are Llamas of fewer dimensions, from random weights
-or cut out of the teacher's, and all begin from the same fine-tuning on the texts. Knows nothing of methods.
+Of texts the teacher is `stories260k`, a real Llama of 260,032 parameters with its own tokenizer; they are stories that it
+writes at temperature 1, or Shakespeare's, for which it was not trained. Of puzzles it is one that `_puzzles` trains.
+Students are Llamas of fewer dimensions, from random weights or cut out of the teacher's, and all begin from the same
+fine-tuning on what they are told. Knows nothing of methods.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distrust.answers import Answers
+from benchmarks._puzzles import KINDS, LAYERS, items, model
+from benchmarks._puzzles import teacher as puzzled
+from benchmarks._words import ANSWERS
+from distrust.checkpoint import load_weights
 from distrust.data import Items
 from distrust.distillation import default_objective
+from distrust.files import fingerprint, write_atomically
 from distrust.labelled import from_texts
-from distrust.recipe import Answer, Train
 from distrust.recipe import CausalStudent as Described
+from distrust.recipe import Train
 from distrust.sides import Side
+from distrust.store import save_tensors
 from distrust.students.causal import CausalStudent, build
 from distrust.students.sampling import Sampling, generate
 from distrust.teachers.local_writer import LocalWriter
@@ -34,8 +40,9 @@ from tests.stories import save_stories
 
 PROMPT, COMPLETION = 24, 48  # tokens at most
 WORDS = 10  # of a text, which are its prompt
-POOL, TEST = 1500, 200
-ANSWERS = Answers(Answer())
+POOL, VALID, TEST = 1000, 100, 200
+PUZZLES = 4000  # of a pool: they are short
+WRITTEN = 1700  # texts of the teacher that are kept
 BATCH = 25
 
 
@@ -43,7 +50,7 @@ BATCH = 25
 class Cell:
     """Which texts, how wide a student, and from which weights."""
 
-    texts: str  # "stories" or "shakespeare"
+    texts: str  # "stories", "shakespeare", or a kind of puzzles
     width: int
     start: str = "random"  # or "teacher"
 
@@ -57,34 +64,45 @@ class Texts:
     """Prompts with their completions."""
 
     pool: Items  # with a column `completion`
+    valid: Items  # on which a learning rate is chosen
     test: Items
 
 
-def teacher() -> LocalWriter:
-    """The real model."""
+def teacher(kind: str) -> LocalWriter:
+    """Who teaches a kind of texts; a new one each time, for methods train terms in it."""
+    if kind in KINDS:
+        return LocalWriter(kind, copied(puzzled(kind)), Sampling(temperature=1.0))
     return LocalWriter("stories260k", _read(_folder(), 0), Sampling(temperature=1.0))
 
 
 @cache
 def texts(kind: str) -> Texts:
     """Texts of one kind, always the same."""
+    if kind in KINDS:
+        return Texts(*(items(kind, count, start) for count, start in ((PUZZLES, "p"), (VALID, "v"), (TEST, "t"))))
     said = _stories() if kind == "stories" else _shakespeare()
     words = [one.split() for one in said]
-    items = [(" ".join(one[:WORDS]), " ".join(one[WORDS : 3 * WORDS + 5])) for one in words if len(one) >= 2 * WORDS]
-    assert len(items) >= POOL + TEST, len(items)
-    return Texts(_items(items[:POOL], "p"), _items(items[POOL : POOL + TEST], "t"))
+    pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS : 3 * WORDS + 5])) for one in words if len(one) >= 2 * WORDS]
+    assert len(pairs) >= POOL + VALID + TEST, len(pairs)
+    valid, test = pairs[POOL : POOL + VALID], pairs[POOL + VALID : POOL + VALID + TEST]
+    return Texts(_items(pairs[:POOL], "p"), _items(valid, "v"), _items(test, "t"))
 
 
 def student(cell: Cell, seed: int) -> CausalStudent:
-    """A student after two epochs of fine-tuning on the cell's texts: where every method begins."""
-    made = _read(_folder(), seed, cell.width)
+    """A student after two epochs of fine-tuning on the cell's texts: where every method begins. Trained once and kept."""
+    made = model(cell.width, LAYERS, seed) if cell.texts in KINDS else _read(_folder(), seed, cell.width)
     if cell.start == "teacher":
         _cut(_read(_folder(), 0).module.state_dict(), made.module)
+    kept = _folder().parent / f"{cell.name}-{seed}-{_made_by()}.safetensors"
+    if kept.is_file():
+        load_weights(kept, made.module)
+        return made
     told = texts(cell.texts).pool
     labelled = from_texts(told, [{one: 1.0} for one in told.columns["completion"]])
     loop = Train(num_train_epochs=2, per_device_train_batch_size=BATCH, learning_rate=5e-3, save_seconds=1e9)
     with tempfile.TemporaryDirectory() as folder:
         fit([Side(made, default_objective(labelled), loop)], Fit("student", labelled, loop, seed, Path(folder)))
+    save_tensors(kept, made.module.state_dict())
     return made
 
 
@@ -100,13 +118,11 @@ def _items(pairs: list[tuple[str, str]], start: str) -> Items:
 
 def _stories() -> list[str]:
     """What the teacher writes at temperature 1, of nothing: kept, since it takes a minute."""
-    kept = _folder().parent / f"stories-{POOL + TEST}.txt"
+    kept = _folder().parent / f"stories-{WRITTEN}.txt"
     if not kept.is_file():
-        count = POOL + TEST + 200
-        items = Items(tuple(f"s{row}" for row in range(count)), tuple([""] * count))
-        written = generate(teacher().model, items, temperature=1.0, max_new_tokens=80, seed=11, rows=256)
-        lines = [" ".join(one[0].split()) for one in written.texts]
-        kept.write_text("\n".join(lines), encoding="utf-8")
+        nothing = Items(tuple(f"s{row}" for row in range(WRITTEN)), tuple([""] * WRITTEN))
+        written = generate(teacher("stories").model, nothing, temperature=1.0, max_new_tokens=80, seed=11, rows=256)
+        write_atomically(kept, "\n".join(" ".join(one[0].split()) for one in written.texts))
     return kept.read_text(encoding="utf-8").splitlines()
 
 
@@ -153,3 +169,9 @@ def _cut(weights: dict[str, Tensor], module: torch.nn.Module) -> None:
     with torch.no_grad():
         for name, own in module.state_dict().items():
             own.copy_(weights[name][tuple(slice(size) for size in own.shape)])
+
+
+def _made_by() -> str:
+    """A fingerprint of how students begin."""
+    here = Path(__file__).parent
+    return fingerprint((here / "_tutoring.py").read_text(), (here / "_puzzles.py").read_text())[:12]
