@@ -1,4 +1,4 @@
-"""docs/recipe.md says what the models say, about every key."""
+"""docs/recipe.md and docs/options.md say what the models say, about every key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from distrust import recipe
-from distrust.reference import recipe_reference
+from distrust.methods import METHODS
+from distrust.reference import options_reference, recipe_reference
 
 ROOT = Path(__file__).parent.parent
 PARTS = [one for one in vars(recipe).values() if isinstance(one, type) and issubclass(one, recipe.Strict)]
@@ -14,6 +15,16 @@ PARTS = [one for one in vars(recipe).values() if isinstance(one, type) and issub
 
 def test_the_reference_in_the_docs_is_up_to_date() -> None:
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == recipe_reference(), "run `make docs`"
+
+
+def test_the_options_in_the_docs_are_those_of_the_methods() -> None:
+    text = options_reference()
+    assert (ROOT / "docs" / "options.md").read_text(encoding="utf-8") == text, "run `make docs`"
+    for name, method in METHODS.items():
+        section = text.split(f"## `{name}`\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \|$", section, flags=re.MULTILINE)
+        assert [key for key, *_ in rows] == list(method.options.model_fields), name
+    assert not re.search(r"Optional|Literal|NoneType|Undefined|float|dict\[", text)
 
 
 def test_every_key_of_every_part_is_in_it_and_explained() -> None:

@@ -1,5 +1,5 @@
 # python -m distrust.reference docs/recipe.md
-"""The recipe reference, written from the recipe's own models, so that it cannot say what the code does not do.
+"""The reference of recipes and of methods' options, written from their own models: it cannot say what the code does not do.
 
 Knows how a pydantic model is described. Knows nothing of what a key does beyond the words beside it.
 """
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from distrust.methods import METHODS
 from distrust.recipe import Recipe
 
 HEAD = """\
@@ -29,7 +30,17 @@ names the nearest right one. `--set a.b=c` overrides any key, with teachers by p
 has none; "-" means that it is left out.
 """
 
+OPTIONS = """\
+# The methods' options, one by one
+
+<!-- Written by `make docs` from src/distrust/methods/; change the words there. -->
+
+Given under `method.options`, as in `method: {name: distill, options: {trust: confusions}}`, or by
+`--set method.options.trust=confusions`. An unknown one is an error that names the nearest right one; "-" is: left out.
+"""
+
 WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
+TABLE = "| key | type | default | what it is |\n|---|---|---|---|"
 BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "not empty"}
 
 
@@ -40,6 +51,15 @@ def recipe_reference() -> str:
     for place, model in everything:
         places.setdefault(model, {})[place] = None
     return "\n".join([HEAD, *(_section(model, where) for model, where in places.items())])
+
+
+def options_reference() -> str:
+    """The whole of docs/options.md: one table for every method."""
+    sections = [OPTIONS]
+    for name, method in METHODS.items():
+        rows = [_row(option, field) for option, field in method.options.model_fields.items()]
+        sections += [f"## `{name}`\n", f"{method.about[0].upper()}{method.about[1:]}.\n", TABLE, *rows, ""]
+    return "\n".join(sections)
 
 
 def _parts(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -66,9 +86,7 @@ def _section(model: type[BaseModel], places: Iterable[str]) -> str:
     title = ", ".join(f"`{place}`" for place in places if place) or "The whole"
     rows = [_row(name, field) for name, field in model.model_fields.items()]
     about = " ".join((model.__doc__ or "").split())
-    return "\n".join(
-        [f"## {title}\n", f"{about}\n", "| key | type | default | what it is |", "|---|---|---|---|", *rows, ""]
-    )
+    return "\n".join([f"## {title}\n", f"{about}\n", TABLE, *rows, ""])
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -113,3 +131,4 @@ def _default(field: FieldInfo) -> str:
 
 if __name__ == "__main__":
     Path(sys.argv[1]).write_text(recipe_reference(), encoding="utf-8")
+    Path(sys.argv[1]).with_name("options.md").write_text(options_reference(), encoding="utf-8")
