@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from distrust import low_rank, trunk
+from distrust.data import Items
 from distrust.errors import RecipeError, RunError
 from distrust.methods import find
 from distrust.methods.okd import Okd, okd
@@ -62,6 +64,24 @@ def test_the_model_is_whole_again_and_damage_is_named(tmp_path: Path) -> None:
     file.write_bytes(content)
     with tutored.opened(tmp_path, tutored.teacher()) as run, pytest.raises(RunError, match="damaged in rows 0 to"):
         okd(run, STORED.model_copy(update={"alpha": 0.5}))
+
+
+def test_a_long_prompt_with_a_short_completion_keeps_all_its_states(tmp_path: Path) -> None:
+    items = Items(("a", "b"), ("Heads up. " + 3 * "A flips. ", "Heads up."))
+    told = ["no", "yes yes yes"]
+    model = writers.writer()
+
+    def kept(key: str, build: Callable[[Path], None]) -> Path:
+        build(tmp_path)
+        return tmp_path
+
+    top, rows = trunk.top(model, 1, kept), torch.tensor([0, 1])
+    stored, read = top.encode_told(items, told), model.encode_told(items, told)
+    with torch.no_grad():
+        for chosen in (rows, rows[:1], rows[1:]):  # alone, a text is its batch's longest
+            found, wanted = top.hidden(stored.batch(chosen)).hidden, model.hidden(read.batch(chosen)).hidden
+            counted = read.batch(chosen)["labels"] >= 0
+            torch.testing.assert_close(found[counted], wanted[counted], rtol=1e-4, atol=1e-5)
 
 
 def test_what_cannot_be_cut_is_refused() -> None:

@@ -66,7 +66,7 @@ class Top(CausalStudent):
         """As a causal student's, the lower layers run on each text once, ever."""
         read = super().encode_told(items, completions, whose)
         texts = (read.prompts.flat, read.prompts.lengths, read.whose, read.completions.flat, read.completions.lengths)
-        key = fingerprint("trunk", self.key, str(next(self.module.parameters()).dtype), self.layers, *texts)
+        key = fingerprint("trunk of whole texts", self.key, str(next(self.module.parameters()).dtype), self.layers, *texts)
         folder = self.kept(key, lambda here: _write(self, read, here))
         shards = Shards(folder)
         rows = shards.rows([str(row) for row in range(len(read))])
@@ -136,7 +136,7 @@ def _below(model: CausalStudent, layers: int, inputs: dict[str, Tensor]) -> Tens
 
 def _write(model: Top, read: Exchanges, folder: Path) -> None:
     """Run the lower layers on all exchanges and keep what they say, a shard at a time; goes on where it was stopped."""
-    lengths = read.prompts.lengths[read.whose] + read.completions.lengths - 1  # (R,)
+    lengths = read.prompts.lengths[read.whose] + read.completions.lengths  # (R,): a batch's longest alone lacks its last
     longest, device, shards = int(lengths.max()), device_of(model.module), Shards(folder)
     with frozen(model.module), shards.locked():
         for rows in torch.split(torch.arange(len(read)), ROWS):
