@@ -36,7 +36,7 @@ OPTIONS = """\
 <!-- Written by `make docs` from src/distrust/methods/; change the words there. -->
 
 Given under `method.options`, as in `method: {name: distill, options: {trust: confusions}}`, or by
-`--set method.options.trust=confusions`. An unknown one is an error that names the nearest right one; "-" is: left out.
+`--set method.options.trust=confusions`. An unknown one is refused, the nearest right one named. "-" means: left out.
 """
 
 WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
