@@ -17,7 +17,7 @@ from distrust.recipe import Answer
 
 PEOPLE = ("Alice", "Bob", "Claire")
 COLOURS = ("red", "blue", "green", "white", "black", "pink", "brown", "yellow")
-STEPS, SWAPS, HIGHEST = 4, 3, 9
+STEPS, SWAPS, HIGHEST = 3, 3, 9
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,17 @@ def _arithmetic(draw: random.Random) -> Question:
 
 def _shuffled(draw: random.Random) -> Question:
     has = dict(zip(PEOPLE, draw.sample(COLOURS, len(PEOPLE)), strict=True))
-    told = [f"{one} has the {colour} ball." for one, colour in has.items()]
-    said = []
+    told, said = [f"{one} has the {colour} ball." for one, colour in has.items()], [_state(has)]
     for _ in range(SWAPS):
-        a, b = draw.sample(PEOPLE, 2)
+        a, b = sorted(draw.sample(PEOPLE, 2))
         has[a], has[b] = has[b], has[a]
         told.append(f"{a} and {b} swap.")
-        said.append(f"{told[-1][:-1]}: {', '.join(f'{one} {colour}' for one, colour in has.items())}.")
+        said.append(f"{told[-1][:-1]}: {_state(has)}")
     who = draw.choice(PEOPLE)
     return Question(
         f"{' '.join(told)} Which ball does {who} have?", f"{' '.join(said)} So the answer is {has[who]}.", has[who]
     )
+
+
+def _state(has: dict[str, str]) -> str:
+    return f"{', '.join(f'{one} {colour}' for one, colour in has.items())}."

@@ -38,7 +38,7 @@ MADE_BY = (  # of the package, what decides what a fit and its texts come to
 class Taught:
     """A writer that has learned some gold chains of made questions, none of them of the pool or the test.
 
-    It writes at the temperature at which it is `right` that often, or at 0 where it never is: so that it errs as is wanted.
+    It writes at the temperature at which it is `right` that often, or at a low one where it never is, to err as is wanted.
     """
 
     width: int
@@ -158,7 +158,7 @@ def _temperature(family: Family, model: causal.CausalStudent, right: float, samp
     """The highest one at which most of a writer's samples are right so often, tried on questions of their own."""
     tried = family.questions(TRIED, TRIED_SEED, apart)
     items, gold, answers = items_of(tried, "w"), [one.answer for one in tried], Answers(family.answer)
-    low, high = 0.0, 2.0
+    low, high = (0.2 if samples > 1 else 0.0), 2.0  # samples that are all alike would agree about everything
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         enough = _right(answers, generate(model, items, samples=samples, temperature=middle).texts, gold) >= right
