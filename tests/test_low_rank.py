@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from distrust.errors import RunError
-from distrust.low_rank import absent, attached
+from distrust.low_rank import absent, attached, checkpointed
 from tests import writers
 
 IDS = torch.arange(12).reshape(2, 6)
@@ -68,6 +69,29 @@ def test_layers_counts_from_the_end_and_nothing_else_wants_a_gradient() -> None:
     assert all(value.requires_grad and value.grad is None for value in one.parameters())
     with attached(one, 2, 1.0, targets=["o_proj", "up_proj"]) as terms:
         assert [tuple(own.up[0].shape) for own in terms] == [(2, 32), (2, 64), (2, 32), (2, 64)]
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_layers_that_run_again_hold_less_and_find_the_same_gradients(kind: str) -> None:
+    one, held, found = model(kind).eval(), [], []
+    with attached(one, 4, 2.0) as terms:
+        for around in (nullcontext(), checkpointed(one)):
+            kept: dict[int, int] = {}
+
+            def keep(value: Tensor, kept: dict[int, int] = kept) -> Tensor:
+                kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+                return value
+
+            with around:
+                with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+                    loss = one(input_ids=torch.arange(40).view(2, 20) % 9, use_cache=False).logits.pow(2).mean()
+                loss.backward()
+            held.append(sum(kept.values()))
+            found.append([value.grad.clone() for own in terms for value in own.up])
+            one.zero_grad()
+    assert held[1] < 0.7 * held[0]
+    assert all(torch.equal(a, b) and bool(a.any()) for a, b in zip(*found, strict=True))
+    assert not any("forward" in vars(own) for own in one.modules()), "the layers are as they were"
 
 
 def test_the_seed_makes_them_and_the_global_state_is_left_alone() -> None:

@@ -157,6 +157,11 @@ def test_a_teacher_in_half_the_memory_teaches_almost_the_same(tmp_path: Path) ->
         assert last[torch.bfloat16][name] == pytest.approx(last[torch.float32][name], rel=0.05), name
 
 
+def test_a_teacher_whose_layers_run_again_teaches_the_same(tmp_path: Path) -> None:
+    again = OPTIONS.model_copy(update={"gradient_checkpointing": True})
+    assert equal(learnt(tmp_path / "once"), learnt(tmp_path / "again", again))
+
+
 def test_a_resting_teacher_moves_on_every_nth_step_alone(tmp_path: Path) -> None:
     rare = learnt(tmp_path / "rare", Okd(rank=4, every=100))
     assert not equal(rare, learnt(tmp_path / "often"))

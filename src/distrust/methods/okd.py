@@ -8,6 +8,7 @@ sampled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +21,7 @@ from distrust.evaluate.following import following
 from distrust.files import fingerprint
 from distrust.losses import linear
 from distrust.losses.chunks import Projected
-from distrust.low_rank import Terms, absent, attached
+from distrust.low_rank import Terms, absent, attached, checkpointed
 from distrust.methods.language import DIVERGENCES, TUTOR, Divergence, Probe, Tutor, probe, pull, texts, tutor
 from distrust.objective import Batch, Objective
 from distrust.recipe import Strict
@@ -57,6 +58,9 @@ class Okd(Strict):
         0.0, ge=0, description="weight of the adapted teacher's divergence from the original one: one more forward a step"
     )
     every: int = Field(1, gt=0, description="the teacher moves on every n-th step")
+    gradient_checkpointing: bool = Field(
+        False, description="hold of the teacher what goes into its layers alone, and run each again for its gradient"
+    )
     divergence: Divergence = Field("forward", description="the student's; docs/losses.md has their formulas")
     temperature: float = Field(1.0, gt=0, description="softens both sides in divergences")
     gold_weight: float = Field(1.0, ge=0, description="how many pool items a gold item counts as; 0: do not train on gold")
@@ -74,9 +78,12 @@ def okd(run: Run, options: Okd) -> Student:
     told = texts(run, [its], options.gold_weight)
     rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
-    with attached(
-        its.model.module, options.rank, options.scale, layers=options.layers, targets=options.targets, seed=run.seed
-    ) as terms:
+    with (
+        attached(
+            its.model.module, options.rank, options.scale, layers=options.layers, targets=options.targets, seed=run.seed
+        ) as terms,
+        checkpointed(its.model.module) if options.gradient_checkpointing else nullcontext(),
+    ):
         side = its.side(loop, options.every)
         if options.store_trunk and options.layers is not None:
             trunk.check(its.model, options.layers, its.teacher.name)
