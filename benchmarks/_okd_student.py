@@ -133,7 +133,8 @@ def _judged(own: CausalStudent, task: Task, test: Items) -> dict[str, float]:
     if kind in KINDS:
         return found | judged(kind, own, test)
     spoken = own.reader.tokenizer.batch_decode(written, skip_special_tokens=True)
-    alike = mean(rouge_l(one, wanted) for one, wanted in zip(spoken, test.columns["completion"], strict=True))
+    read = own.reader.tokenizer.batch_decode(own.reader.completions(test.columns["completion"])[0], skip_special_tokens=True)
+    alike = mean(rouge_l(one, wanted) for one, wanted in zip(spoken, read, strict=True))
     return found | {"rouge_l": alike, "distinct_2": distinct(spoken)}
 
 

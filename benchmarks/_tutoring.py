@@ -77,12 +77,12 @@ def teacher(kind: str) -> LocalWriter:
 
 @cache
 def texts(kind: str) -> Texts:
-    """Texts of one kind, always the same."""
+    """Texts of one kind, always the same. Most are longer than what is read of them: they end where their writer ended."""
     if kind in KINDS:
         return Texts(*(items(kind, count, start) for count, start in ((PUZZLES, "p"), (VALID, "v"), (TEST, "t"))))
     said = _stories() if kind == "stories" else _shakespeare()
     words = [one.split() for one in said]
-    pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS : 3 * WORDS + 5])) for one in words if len(one) >= 2 * WORDS]
+    pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS:])) for one in words if len(one) >= 2 * WORDS]
     assert len(pairs) >= POOL + VALID + TEST, len(pairs)
     valid, test = pairs[POOL : POOL + VALID], pairs[POOL + VALID : POOL + VALID + TEST]
     return Texts(_items(pairs[:POOL], "p"), _items(valid, "v"), _items(test, "t"))
@@ -129,7 +129,7 @@ def _stories() -> list[str]:
 def _shakespeare() -> list[str]:
     raw = lzma.decompress((Path(os.environ["DISTRUST_DATA"]) / "tinyshakespeare" / "input.txt.xz").read_bytes()).decode()
     words = raw.split()
-    size = 3 * WORDS + 5
+    size = 5 * WORDS
     return [" ".join(words[at : at + size]) for at in range(0, len(words) - size, size)]
 
 
