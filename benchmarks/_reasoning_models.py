@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks._reasoning import Question
 from distrust.answers import Answers
 from distrust.data import Items
+from distrust.files import read_json, write_json
 from distrust.labelled import Labelled, from_texts
 from distrust.recipe import Answer, CausalStudent, Train
 from distrust.run import Run
@@ -94,3 +96,27 @@ def trained(
         finally:
             run.close()
     return causal.load(folder)
+
+
+def trained_until(
+    enough: Callable[[causal.CausalStudent], bool],
+    parts: int,
+    folder: Path,
+    options: CausalStudent,
+    answer: Answer,
+    lesson: Labelled,
+    train: Train,
+) -> Path:
+    """As `trained`, again and again from where it was, until it is `enough` or there have been so many parts.
+
+    Returns where the last part is kept.
+    """
+    kept = folder.with_name(f"{folder.name}.last.json")
+    if not kept.is_file():
+        for part in range(parts):
+            where = folder.with_name(f"{folder.name}.{part}")
+            if enough(trained(where, options, answer, lesson, train, seed=part)):
+                break
+            options = options.model_copy(update={"config": None, "tokenizer": None, "model": str(where)})
+        write_json(kept, where.name)
+    return folder.with_name(str(read_json(kept)))

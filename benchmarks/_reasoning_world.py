@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import distrust
-from benchmarks._reasoning import Family, Question
-from benchmarks._reasoning_models import MOST, items_of, save_tokenizer, size, told, trained
+from benchmarks._reasoning import Family
+from benchmarks._reasoning_models import MOST, items_of, save_tokenizer, size, told, trained_until
 from distrust.answers import Answers
 from distrust.data import REFERENCE, Items
 from distrust.files import fingerprint, read_json, write_json
@@ -27,6 +27,7 @@ KEPT = Path(__file__).parents[1] / "runs" / "benchmarks" / "reasoning"
 POOL, TEST, TRIED, SAMPLES = 1000, 200, 100, 5
 UNLABELLED, TEST_SEED, POOL_SEED, TAUGHT_SEED, TRIED_SEED = 1, 2, 3, 4, 6  # seeds of questions
 HALVINGS = 5  # of the temperatures up to 2 between which a writer's is sought
+REPEATED = 0.9  # of the questions, by a model that has read enough
 STUDENT = (64, 3)  # width and layers
 MADE_BY = (  # of the package, what decides what a fit and its texts come to
     *("train.py", "optim.py", "objective.py", "distillation.py", "labelled.py", "rows.py", "losses/divergence.py"),
@@ -36,26 +37,27 @@ MADE_BY = (  # of the package, what decides what a fit and its texts come to
 
 @dataclass(frozen=True)
 class Taught:
-    """A writer that has learned some gold chains of made questions, none of them of the pool or the test.
+    """A writer that learns gold chains of made questions, none of them of the pool or the test, until it is `right` often.
 
-    It writes at the temperature at which it is `right` that often, or at a low one where it never is, to err as is wanted.
+    It writes at the highest temperature at which it still is: it is to err as often as is wanted.
     """
 
     width: int
     layers: int
     questions: int
-    epochs: int
+    passes: int  # over them, again and again until it is right
     right: float
 
 
 @dataclass(frozen=True)
 class Upbringing:
-    """Who a family's models are: `read` unlabelled questions, in so many epochs, come before anything else."""
+    """Who a family's models are. Each first reads unlabelled questions until it can repeat others."""
 
     read: int
-    epochs: int
+    passes: int  # over them, again and again until it can
     assistant: Taught
     teacher: Taught | None = None  # None: the answers are recorded
+    parts: int = 6  # so often at most
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,18 @@ def world(family: Family, how: Upbringing, smaller: bool = False) -> World:
     items = items_of(pool, "p")
     columns: dict[str, list[Any]] = {"gold": [f"So the answer is {one.answer}." for one in pool]}
     if smaller:
-        how = Upbringing(100, 1, how.assistant)
+        how = Upbringing(100, 1, how.assistant, parts=1)
         wrong = {"teacher": 3, "assistant": 5}  # every third and every fifth says what is true of another question
         columns |= {who: [pool[row - (not row % every)].chain for row in range(len(pool))] for who, every in wrong.items()}
     known_by = [asdict(how), [one.text for one in pool], [asdict(one) for one in family.questions(50, UNLABELLED)]]
     here = KEPT / f"{family.name}-{fingerprint(*known_by, family.longest, program())[:12]}"
-    student = _read(family, how, (32, 2) if smaller else STUDENT, here, apart)
+    home = _Home(family, how, here, apart)
+    student = _read(home, (32, 2) if smaller else STUDENT)
     if not smaller:
-        columns["assistant"] = _written(family, how, how.assistant, "assistant", items, here, apart, SAMPLES)
+        columns["assistant"] = _written(home, how.assistant, "assistant", items, SAMPLES)
         columns["teacher"] = [text for _, text in family.recorded]
         if how.teacher is not None:
-            said = _written(family, how, how.teacher, "teacher", items, here, apart, 1)
+            said = _written(home, how.teacher, "teacher", items, 1)
             columns["teacher"] = [one for (one,) in said]
     judged = items_of(test, "t")
     return World(
@@ -120,50 +123,82 @@ def options_of(folder: Path, family: Family, **more: Any) -> CausalStudent:
     return CausalStudent.model_validate({**known, **(more or {"model": str(folder)})})
 
 
-def _read(family: Family, how: Upbringing, shape: tuple[int, int], here: Path, apart: frozenset[str]) -> Path:
+@dataclass(frozen=True)
+class _Home:
+    """Where a family's models grow up."""
+
+    family: Family
+    how: Upbringing
+    here: Path
+    apart: frozenset[str]  # questions that nobody may see before
+
+
+def _read(home: _Home, shape: tuple[int, int]) -> Path:
     """A model that has read questions: it repeats each, which takes copying, and no answer is shown."""
-    questions = family.questions(how.read, UNLABELLED, apart)
-    folder = here / f"read-{shape[0]}-{shape[1]}"
-    if not (folder / "student.json").is_file():
-        texts = [one.text for one in questions]
-        tokenizer = save_tokenizer([f"{one.text} {one.chain}" for one in questions], here / "tokenizer")
-        options = options_of(folder, family, config=size(*shape), tokenizer=str(tokenizer), max_completion_length=MOST)
-        loop = Train(num_train_epochs=how.epochs, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.05)
-        trained(folder, options, family.answer, told(items_of(questions), texts), loop)
-    return folder
+    family, how = home.family, home.how
+    questions = family.questions(how.read, UNLABELLED, home.apart)
+    tried = family.questions(TRIED, TRIED_SEED, home.apart)
+    tokenizer = home.here / "tokenizer"
+    if not tokenizer.is_dir():
+        save_tokenizer([f"{one.text} {one.chain}" for one in questions], tokenizer)
+    folder = home.here / f"read-{shape[0]}-{shape[1]}"
+    options = options_of(folder, family, config=size(*shape), tokenizer=str(tokenizer), max_completion_length=MOST)
+    loop = Train(num_train_epochs=how.passes, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.05)
+
+    def repeats(model: causal.CausalStudent) -> bool:
+        said = generate(model, items_of(tried)).texts
+        share = sum(text == one.text for (text,), one in zip(said, tried, strict=True)) / len(tried)
+        print(f"{family.name}: a reader of {shape[0]} by {shape[1]} repeats {share:.2f}", flush=True)
+        return share >= REPEATED
+
+    lesson = told(items_of(questions), [one.text for one in questions])
+    return trained_until(repeats, how.parts, folder, options, family.answer, lesson, loop)
 
 
-def _written(
-    family: Family,
-    how: Upbringing,
-    who: Taught,
-    name: str,
-    items: Items,
-    here: Path,
-    apart: frozenset[str],
-    samples: int,
-) -> list[list[str]]:
-    """What a taught writer says of items."""
-    kept = here / f"{name}.json"
+def _written(home: _Home, who: Taught, name: str, items: Items, samples: int) -> list[list[str]]:
+    """What a taught writer says of items, as often right as is wanted of it."""
+    kept = home.here / f"{name}.says.json"
     if not kept.is_file():
-        model = _taught(family, how, who, name, here, apart)
-        warm = _temperature(family, model, who.right, samples, apart)
-        write_json(kept, generate(model, items, samples=samples, temperature=warm).texts)
-        print(f"{family.name}: the {name} writes at {warm:.2f}", flush=True)
+        model = causal.load(_taught(home, who, name, samples))
+        low, high = _lowest(samples), 2.0
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            enough = _tried(home, model, samples, middle) >= who.right
+            low, high = (middle, high) if enough else (low, middle)
+        write_json(kept, generate(model, items, samples=samples, temperature=low).texts)
+        print(f"{home.family.name}: the {name} writes at {low:.2f}", flush=True)
     found: list[list[str]] = read_json(kept)
     return found
 
 
-def _temperature(family: Family, model: causal.CausalStudent, right: float, samples: int, apart: frozenset[str]) -> float:
-    """The highest one at which most of a writer's samples are right so often, tried on questions of their own."""
-    tried = family.questions(TRIED, TRIED_SEED, apart)
-    items, gold, answers = items_of(tried, "w"), [one.answer for one in tried], Answers(family.answer)
-    low, high = (0.2 if samples > 1 else 0.0), 2.0  # samples that are all alike would agree about everything
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        enough = _right(answers, generate(model, items, samples=samples, temperature=middle).texts, gold) >= right
-        low, high = (middle, high) if enough else (low, middle)
-    return low
+def _taught(home: _Home, who: Taught, name: str, samples: int) -> Path:
+    """A reader that has learned gold chains until it is right often enough."""
+    family = home.family
+    start = _read(home, (who.width, who.layers))
+    seen = home.apart | {one.text for one in family.questions(home.how.read, UNLABELLED, home.apart)}
+    questions = family.questions(who.questions, TAUGHT_SEED + (name == "teacher"), seen)
+    loop = Train(num_train_epochs=who.passes, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.1)
+
+    def enough(model: causal.CausalStudent) -> bool:
+        share = _tried(home, model, samples, _lowest(samples))
+        print(f"{family.name}: the {name} is right {share:.2f}", flush=True)
+        return share >= who.right
+
+    lesson = told(items_of(questions), [one.chain for one in questions])
+    where = home.here / name
+    return trained_until(enough, home.how.parts, where, options_of(start, family), family.answer, lesson, loop)
+
+
+def _lowest(samples: int) -> float:
+    """The lowest temperature at which a writer is asked: samples that are all alike would agree about everything."""
+    return 0.2 if samples > 1 else 0.0
+
+
+def _tried(home: _Home, model: causal.CausalStudent, samples: int, temperature: float) -> float:
+    """How often most of a writer's samples are right, of questions that are nobody's else."""
+    tried = home.family.questions(TRIED, TRIED_SEED, home.apart)
+    said = generate(model, items_of(tried, "w"), samples=samples, temperature=temperature).texts
+    return _right(Answers(home.family.answer), said, [one.answer for one in tried])
 
 
 def _right(answers: Answers, texts: list[list[str]], gold: list[str]) -> float:
@@ -171,14 +206,3 @@ def _right(answers: Answers, texts: list[list[str]], gold: list[str]) -> float:
     read = [Counter(answer for text in each if (answer := answers.read(text)) is not None) for each in texts]
     most = [max(one, key=lambda answer: one[answer], default=None) for one in read]
     return sum(one == answers.reference(wanted) for one, wanted in zip(most, gold, strict=True)) / len(gold)
-
-
-def _taught(
-    family: Family, how: Upbringing, who: Taught, name: str, here: Path, apart: frozenset[str]
-) -> causal.CausalStudent:
-    start = _read(family, how, (who.width, who.layers), here, apart)
-    seen = apart | {one.text for one in family.questions(how.read, UNLABELLED, apart)}
-    questions: list[Question] = family.questions(who.questions, TAUGHT_SEED + (name == "teacher"), seen)
-    loop = Train(num_train_epochs=who.epochs, learning_rate=2e-3, per_device_train_batch_size=16, warmup_ratio=0.1)
-    lesson = told(items_of(questions), [one.chain for one in questions])
-    return trained(here / name, options_of(start, family), family.answer, lesson, loop)

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import _reasoning as reasoning
 from benchmarks import _reasoning_world
 from benchmarks import ta_in_the_loop as benchmark
+from benchmarks._reasoning_world import Taught, Upbringing, world
 from benchmarks._ta_figures import figures
 from benchmarks.ta_in_the_loop import OTHERS, OURS, Cell, best
 from distrust.answers import Answers
@@ -64,6 +65,51 @@ def test_every_method_of_the_benchmark_has_legal_options() -> None:
         assert options.gold_weight == 0 and options.stop == "never", "no cell has gold"
 
 
+def test_a_world_is_made_once_and_its_models_grow_until_it_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"KEPT": tmp_path, "POOL": 12, "TEST": 6, "TRIED": 4, "SAMPLES": 2, "HALVINGS": 1, "STUDENT": (16, 2)}
+    for name, value in small.items():
+        monkeypatch.setattr(_reasoning_world, name, value)
+    family = reasoning.Family("arithmetic", *MADE["arithmetic"], 12)
+    how = Upbringing(20, 1, Taught(16, 2, 8, 1, 0.0), Taught(24, 2, 8, 1, 1.0), parts=2)
+    found = world(family, how)
+    assert len(found.pool) == 12 and len(found.test) == 6 and not set(found.pool.inputs) & set(found.test.inputs)
+    assert all(len(one) == 2 for one in found.pool.columns["assistant"]) and isinstance(
+        found.pool.columns["teacher"][0], str
+    )
+    said = capsys.readouterr().out
+    assert said.count("the assistant is right") == 1, "that is as often as was wanted"
+    assert said.count("the teacher is right") == 2 and said.count("a reader of 24 by 2") == 2, "never enough: both parts"
+    assert world(family, how).pool.columns == found.pool.columns and not capsys.readouterr().out
+    assert found.right("assistant") <= 1
+
+
+def test_a_changed_program_keeps_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _reasoning_world.program.__wrapped__()
+    assert before == _reasoning_world.program.__wrapped__()
+    for name, text in {"src/distrust/train.py": "a = 1", "src/distrust/answers.py": "b = 2  # why"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(_reasoning_world.distrust, "__file__", str(tmp_path / "src" / "distrust" / "__init__.py"))
+    modules = ("train.py", "answers.py")
+    first = _reasoning_world.program.__wrapped__(modules)
+    (tmp_path / "src/distrust/answers.py").write_text("b = 2  # another reason")
+    assert _reasoning_world.program.__wrapped__(modules) == first, "comments change nothing"
+    (tmp_path / "src/distrust/answers.py").write_text("b = 3")
+    assert _reasoning_world.program.__wrapped__(modules) != first
+
+
+def test_all_cells_are_few_enough() -> None:
+    names = ["coin", "letters", "arithmetic", "shuffled"]
+    cells = [*benchmark._screening(names), *benchmark._reported(names, "grown")]
+    assert len(cells) == len(set(cells)) == 452
+    for method, budgets in {"random": 4, "grown": 4, "oracle": 2, "entropy": 2, "whole": 1}.items():
+        for name in names:
+            of = [one for one in cells if (one.family, one.method) == (name, method) and one.seed < 100]
+            assert len(of) == 5 * budgets and len({one.seed for one in of}) == 5
+
+
 def test_work_is_split_by_who_is_there_first(tmp_path: Path) -> None:
     here = tmp_path / "cell"
     with benchmark.alone(here, wait=False) as mine, benchmark.alone(here, wait=False) as theirs:
@@ -77,6 +123,7 @@ def test_work_is_split_by_who_is_there_first(tmp_path: Path) -> None:
 def test_the_quick_one_runs_and_what_is_measured_is_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(benchmark, "STEPS", {**benchmark.STEPS, "arithmetic": 60})
     for module in (benchmark, _reasoning_world):
         monkeypatch.setattr(module, "KEPT", tmp_path / "runs" / "benchmarks" / "reasoning")
     found = benchmark.run(quick=True)
