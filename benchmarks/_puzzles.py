@@ -26,6 +26,7 @@ from distrust.modules import frozen
 from distrust.recipe import CausalStudent as Described
 from distrust.recipe import Train
 from distrust.sides import Side
+from distrust.stages import held
 from distrust.students.causal import CausalStudent, build, load
 from distrust.students.completions import IGNORED
 from distrust.students.sampling import generate
@@ -76,17 +77,22 @@ def model(width: int, layers: int, seed: int) -> CausalStudent:
 
 @cache
 def teacher(kind: str) -> CausalStudent:
-    """Who has learned a kind of puzzles; trained once and kept."""
+    """Who has learned a kind of puzzles; trained once and kept, by one process while others wait."""
     kept = Path(tempfile.gettempdir()) / "distrust-tutoring" / f"{kind}-{_made_by()}"
-    if not (kept / "config.json").is_file():
-        made, learned = model(*TEACHER, seed=0), items(kind, LEARNED, "l")
-        told = from_texts(learned, [{one: 1.0} for one in learned.columns["completion"]])
-        loop = Train(num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=RATE, lr_scheduler_type="cosine")
-        loop = loop.model_copy(update={"warmup_ratio": 0.05, "save_seconds": 1e9})
-        with tempfile.TemporaryDirectory() as folder:
-            fit([Side(made, default_objective(told), loop)], Fit("teacher", told, loop, 0, Path(folder)))
-        made.save(kept)
+    with held(kept.parent, f"{kind}.lock"):
+        if not (kept / "tokenizer_config.json").is_file():
+            _taught(kind).save(kept)
     return load(kept)
+
+
+def _taught(kind: str) -> CausalStudent:
+    made, learned = model(*TEACHER, seed=0), items(kind, LEARNED, "l")
+    told = from_texts(learned, [{one: 1.0} for one in learned.columns["completion"]])
+    loop = Train(num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=RATE, lr_scheduler_type="cosine")
+    loop = loop.model_copy(update={"warmup_ratio": 0.05, "save_seconds": 1e9})
+    with tempfile.TemporaryDirectory() as folder:
+        fit([Side(made, default_objective(told), loop)], Fit("teacher", told, loop, 0, Path(folder)))
+    return made
 
 
 def judged(kind: str, own: CausalStudent, test: Items) -> dict[str, float]:

@@ -41,7 +41,7 @@ from tests.stories import save_stories
 PROMPT, COMPLETION = 24, 48  # tokens at most
 WORDS = 10  # of a text, which are its prompt
 POOL, VALID, TEST = 1000, 100, 200
-PUZZLES = 4000  # of a pool: they are short
+PUZZLES = 2000  # of a pool
 WRITTEN = 1700  # texts of the teacher that are kept
 BATCH = 25
 

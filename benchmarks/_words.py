@@ -15,6 +15,7 @@ from distrust.data import Items
 from distrust.files import fingerprint
 from distrust.recipe import Answer
 from distrust.recipe import CausalStudent as Described
+from distrust.stages import held
 from distrust.students.causal import CausalStudent, build
 
 VOCABULARY = 8000
@@ -63,5 +64,7 @@ def tokenizer(names: tuple[str, ...]) -> str:
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     folder = Path(tempfile.gettempdir()) / f"distrust-words-{fingerprint(*names)[:16]}"
     made = PreTrainedTokenizerFast(tokenizer_object=words, **{f"{role}_token": one for role, one in SPECIAL.items()})
-    made.save_pretrained(folder)
+    with held(folder, "turn.lock"):
+        if not (folder / "tokenizer_config.json").is_file():
+            made.save_pretrained(folder)
     return str(folder)

@@ -23,7 +23,7 @@ import torch
 
 from benchmarks._okd_student import METHODS, Task, figures, program
 from benchmarks._puzzles import KINDS, judged
-from benchmarks._tutoring import Cell, teacher, texts
+from benchmarks._tutoring import POOL, PUZZLES, Cell, teacher, texts
 from benchmarks.harness import Result
 from distrust.errors import RunError
 from distrust.files import read_json, write_json
@@ -34,7 +34,8 @@ QUICK = ("fine_tuning", "forward", "gkd", "okd")
 WHOLE = [Cell("stories", width) for width in (32, 48, 16)]  # all methods
 OTHERS = [Cell("sequences", 48), Cell("many", 32), Cell("shakespeare", 32), Cell("stories", 48, "teacher")]  # `FEWER`
 SEARCHED = {"stories": WHOLE[0], "shakespeare": WHOLE[0], "sequences": OTHERS[0], "many": OTHERS[1]}
-RATES, EPOCHS, SEARCH_EPOCHS, LONGER = (3e-3, 6e-3, 1.2e-2), 4, 2, 5
+RATES = (3e-3, 6e-3, 1.2e-2)
+EPOCHS = {"texts": (4, 5, 2), "puzzles": (12, 15, 4)}  # of all, of `forward_longer`, of a short run for a rate
 SEEDS, SEARCH_SEED = (0, 1, 2), 100
 
 
@@ -54,10 +55,15 @@ def run(quick: bool) -> Result:
     return result(found | _measured(tasks), tasks)
 
 
+def epochs(cell: Cell) -> tuple[int, int, int]:
+    """As `EPOCHS`."""
+    return EPOCHS["puzzles" if cell.texts in KINDS else "texts"]
+
+
 def searches() -> list[Task]:
     """Short runs at every rate, for each method where it will be measured; `forward_longer` goes by `forward`."""
     return [
-        Task(cell, name, SEARCH_SEED, rate, SEARCH_EPOCHS, search=True)
+        Task(cell, name, SEARCH_SEED, rate, epochs(cell)[2], search=True)
         for cell, names in ((WHOLE[0], tuple(METHODS)), (OTHERS[0], FEWER), (OTHERS[1], FEWER))
         for name in names
         if name != "forward_longer"
@@ -76,7 +82,7 @@ def planned(found: Found) -> list[Task]:
     ]
     rates = {(cell, name): _rate(found, cell, name) for _, cell, name in plan}
     return [
-        Task(cell, name, seed, rate, LONGER if name == "forward_longer" else EPOCHS)
+        Task(cell, name, seed, rate, epochs(cell)[name == "forward_longer"])
         for seed, cell, name in plan
         if (rate := rates[cell, name]) is not None
     ]
@@ -149,8 +155,8 @@ def result(found: Found, tasks: Sequence[Task]) -> Result:
         "measured": f"{len(done)} of {len(tasks)}",
         "hours_of_one_core_so_far": round(sum(whole) / 3600, 2),
         "rates": {f"{cell}.{name}": rate for cell, name, rate in dict.fromkeys(_where(task) for task in tasks)},
-        "epochs": f"{EPOCHS}, of forward_longer {LONGER}",
-        "pool": len(texts("stories").pool),
+        "epochs": {name: f"{some[0]}, of forward_longer {some[1]}" for name, some in EPOCHS.items()},
+        "pools": {"texts": POOL, "puzzles": PUZZLES},
     }
     settings |= {name: f"{one} {options}" for name, (one, options) in METHODS.items()}
     return Result(known, settings, list(dict.fromkeys(task.seed for task in tasks)))
