@@ -5,6 +5,7 @@ Knows figures by cell and method, and when one is above another. Measures nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def lines(of: Figures, how: Figures) -> list[str]:
         found += _cell(of, how, cell)
     for ours in ("okd", "okd.last"):
         found += _verdicts(of, ours, cells)
-    return found
+    return [*found, *_drifts(of, cells)]
 
 
 def kind(cell: str) -> str:
@@ -120,6 +121,20 @@ def _value(of: Figures, name: str) -> str:
         return ""
     value, low, high = (f"{of[one]:.{digits}f}" for one in (name, f"{name}.low", f"{name}.high"))
     return value if low == high else f"{value} ({low}, {high})"
+
+
+def _drifts(of: Figures, cells: list[str]) -> list[str]:
+    """How far the teachers went, beside where the algorithm sends terms that can say anything."""
+    alphas = {"okd.alpha10": 0.1, "okd": 0.25, "okd.alpha50": 0.5}
+    known = {name: [cell for cell in cells if f"{cell}.{name}.drift" in of] for name in alphas}
+    if not any(known.values()):
+        return []
+    rows = ["| drift, nats a token | -log(1 - α) | " + " | ".join(cells) + " |", "|---" * (2 + len(cells)) + "|"]
+    for name, alpha in alphas.items():
+        if known[name]:
+            values = " | ".join(_value(of, f"{cell}.{name}.drift") for cell in cells)
+            rows.append(f"| `{name}` | {-math.log(1 - alpha):.2f} | {values} |")
+    return [*rows, ""]
 
 
 def sign(of: Figures, cell: str, ours: str, other: str, name: str) -> str:

@@ -106,6 +106,8 @@ def figures(task: Task) -> dict[str, float]:
             kept = sum(value for name, value in work.stages.seconds.items() if name.startswith("trunk"))
             seconds = sum(work.fits["student"].seconds) + sum(first) + kept
     found = _judged(writer(trained), task, read.valid if task.search else read.test)
+    last = work.fits["student"].history[-1]
+    found |= {"drift": last["drift"]} if "drift" in last else {}
     return {**found, "seconds": seconds, "whole_seconds": time.process_time() - began}
 
 

@@ -39,7 +39,9 @@ def test_the_page_says_where_a_control_ties_okd_and_where_okd_loses() -> None:
     assert "1 of 1 widths" in said and "loses to `tuned_first` (stories.32)" in said
     assert "`forward_longer` (the plain forward divergence at equal cost) ties `okd` in stories.32" in said
     assert "`tuned_first` (terms that learn the texts first and then stand still) is ahead in stories.32" in said
-    assert "stories.48" not in said, "nothing is said of a cell that is not measured"
+    assert "stories.48" not in said and "drift" not in said, "nothing is said of what is not measured"
+    of |= {f"stories.32.okd.drift{end}": 0.25 for end in ("", ".low", ".high")}
+    assert "| `okd` | 0.29 | 0.25 |" in lines(of, _how(["stories.32"]))
 
 
 def test_the_page_says_that_one_seed_decides_nothing() -> None:
