@@ -13,10 +13,11 @@ from distrust.errors import RecipeError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _handed_out: set[str] = set()
+LEAST = 8  # characters of a secret; "x", "none" or "EMPTY" is what a server without keys is told, and a word of any answer
 
 
 def expand(text: str, secret: bool = False) -> str:
-    """Replace every `${NAME}` by the environment's value; with `secret`, remember the values for `redact`.
+    """Replace every `${NAME}` by the environment's value; with `secret`, remember those of 8 characters or more to `redact`.
 
     Raises:
         RecipeError: a variable that is not set. Its name is said, never a value.
@@ -26,7 +27,7 @@ def expand(text: str, secret: bool = False) -> str:
         name = match.group(1)
         if name not in os.environ:
             raise RecipeError(f"The recipe uses ${{{name}}} but the environment variable {name} is not set.")
-        if secret and os.environ[name].strip():
+        if secret and len(os.environ[name].strip()) >= LEAST:
             _handed_out.add(os.environ[name].strip())  # a file's last newline is part of the value, not of its echo
         return os.environ[name]
 
