@@ -38,6 +38,7 @@ def keep(name: str, quick: bool, result: Result) -> Path:
         "seeds": result.seeds,
         "versions": versions,
         "cores": len(os.sched_getaffinity(0)),
+        "process_seconds": round(sum(os.times()[:4]), 1),  # with those it waited for
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(path, value)
