@@ -146,6 +146,7 @@ def test_links_resolve(page: str) -> None:
         if target.startswith("http"):
             continue
         path, _, anchor = target.partition("#")
+        path = path or page  # a place on the same page
         assert (folder / path).exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", (folder / path).read_text(encoding="utf-8"), re.MULTILINE)
