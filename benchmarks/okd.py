@@ -35,7 +35,7 @@ WHOLE = [Cell("stories", width) for width in (32, 48, 16)]  # all methods
 OTHERS = [Cell("sequences", 48), Cell("many", 32), Cell("shakespeare", 32), Cell("stories", 48, "teacher")]  # `FEWER`
 SEARCHED = {"stories": WHOLE[0], "shakespeare": WHOLE[0], "sequences": OTHERS[0], "many": OTHERS[1]}
 RATES = (3e-3, 6e-3, 1.2e-2)
-EPOCHS = {"texts": (4, 5, 2), "puzzles": (12, 15, 4)}  # of all, of `forward_longer`, of a short run for a rate
+EPOCHS = {"texts": (4, 7, 2), "puzzles": (12, 20, 4)}  # of all, of `forward_longer`, of a short run for a rate
 SEEDS, SEARCH_SEED = (0, 1, 2), 100
 
 

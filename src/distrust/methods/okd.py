@@ -31,6 +31,7 @@ from distrust.students import Student
 from distrust.students.causal import CausalStudent, writer
 from distrust.students.completions import Exchanges
 
+SLOWER = 0.1  # the terms' rate as a share of the student's
 BEFORE = "original"  # the side of the teacher without its terms
 
 
@@ -53,7 +54,7 @@ class Okd(Strict):
     targets: list[str] = Field(
         default_factory=list, description="last names of the teacher's layers to adapt; default: queries and values"
     )
-    teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: the student's")
+    teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: a tenth of the student's")
     anchor: float = Field(
         0.0, ge=0, description="weight of the adapted teacher's divergence from the original one: one more forward a step"
     )
@@ -76,7 +77,8 @@ def okd(run: Run, options: Okd) -> Student:
     """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
     told = texts(run, [its], options.gold_weight)
-    rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
+    its_students = run.options.learning_rate or run.new_student(run.seed).default_learning_rate
+    rate = options.teacher_learning_rate or SLOWER * its_students
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
     with (
         attached(
