@@ -227,7 +227,8 @@ def _cost(one: Spending) -> dict[str, Any]:
 def _spending(facts: Facts) -> dict[str, Any]:
     costs: Mapping[str, dict[str, Any]] = {one.teacher: _cost(one) for one in facts.spending}
     counted = ("calls", "prompt_tokens", "completion_tokens", "unknown_outcome", "failed")
-    prices = [costs[name]["money"] if name in costs else None for name in dict.fromkeys([*facts.kinds, *costs])]
+    asked = dict.fromkeys([*(one.source for one in facts.evidence), *costs])  # who was not asked has cost nothing
+    prices = [costs[name]["money"] if name in costs else None for name in asked]
     known = [price for price in prices if price is not None]
     total: dict[str, Any] = {name: sum(cost[name] for cost in costs.values()) for name in counted}
     total["money"] = sum(known) if len(known) == len(prices) else None  # one unknown makes it unknown
