@@ -52,12 +52,17 @@ class World:
 
 
 def world(name: str, parts: int, seed: int) -> World:
-    """A set, or two joined by a plus sign, split among `parts` specialists; half of its items are theirs, half the pool."""
+    """A set split among `parts` specialists, or sets joined by a plus sign, one specialist each, which may share classes.
+
+    Half of the items are the specialists', half the pool; none learns from another set than its own.
+    """
     read = [_mnist() if one == "mnist" else _texts(one) for one in name.split("+")]
-    classes = [group for groups, *_ in read for group in groups]
-    pieces = _split(classes, parts)
-    space = LabelSpace(tuple(one for piece in pieces for one in piece))
+    classes = [[one for group in groups for one in group] for groups, *_ in read]
+    pieces = classes if len(read) > 1 else _split(read[0][0], parts)
+    assert len(pieces) == parts, f"{name} has {len(pieces)} sets and so many specialists"
+    space = LabelSpace(tuple(dict.fromkeys(one for piece in pieces for one in piece)))
     inputs, labels, test, answers = _joined([rest for _, *rest in read])
+    origin = torch.tensor([place for place, (_, _, own, *_) in enumerate(read) for _ in own])
     truth = torch.tensor([space.index(one) for one in labels])
     order = list(range(len(truth)))
     random.Random(f"{name}/{parts}/{seed}").shuffle(order)
@@ -65,9 +70,10 @@ def world(name: str, parts: int, seed: int) -> World:
     apart, rows = torch.tensor(order[:half]), torch.tensor(order[half : half + POOL])
     chosen = torch.tensor(random.Random(0).sample(range(len(answers)), min(TEST, len(answers))))
     features, held = _features(inputs, torch.cat([apart, rows]), test)
-    teachers = [
-        _specialist(f"specialist {n}", piece, space, features[apart], truth[apart], seed) for n, piece in enumerate(pieces)
-    ]
+    teachers = []
+    for n, piece in enumerate(pieces):
+        theirs = apart[origin[apart] == n] if len(read) > 1 else apart
+        teachers.append(_specialist(f"specialist {n}", piece, space, features[theirs], truth[theirs], seed))
     pool = Items(tuple(f"p{row}" for row in rows.tolist()), features[rows])
     return World(
         space,
