@@ -183,12 +183,23 @@ def test_make_targets_exist() -> None:
 
 
 def test_the_figures_are_those_of_the_result_files() -> None:
-    from benchmarks import _audit_page, _okd_page, _panel_page, _peer_page, _readme, _signals_page, _which_page, _worlds_page
+    from benchmarks import (
+        _audit_page,
+        _muka_page,
+        _okd_page,
+        _panel_page,
+        _peer_page,
+        _readme,
+        _signals_page,
+        _which_page,
+        _worlds_page,
+    )
     from benchmarks._pages import BETWEEN
 
     pages = {_readme.README: _readme.figures, _panel_page.PAGE: _panel_page.tables, _peer_page.PAGE: _peer_page.table}
     pages |= {_signals_page.PAGE: _signals_page.tables, _audit_page.PAGE: _audit_page.table}
-    pages |= {_which_page.PAGE: _which_page.tables, _okd_page.PAGE: _okd_page.tables, _worlds_page.PAGE: _worlds_page.tables}
+    pages |= {_which_page.PAGE: _which_page.tables, _okd_page.PAGE: _okd_page.tables}
+    pages |= {_worlds_page.PAGE: _worlds_page.tables, _muka_page.PAGE: _muka_page.tables}
     for page, written in pages.items():
         assert BETWEEN.findall(page.read_text(encoding="utf-8")) == [written()], f"{page.name}: run `make docs`"
 
