@@ -77,8 +77,9 @@ def okd(run: Run, options: Okd) -> Student:
     """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
     told = texts(run, [its], options.gold_weight)
-    its_students = run.options.learning_rate or run.new_student(run.seed).default_learning_rate
-    rate = options.teacher_learning_rate or SLOWER * its_students
+    rate = options.teacher_learning_rate or SLOWER * (
+        run.options.learning_rate or run.new_student(run.seed).default_learning_rate
+    )
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
     with (
         attached(
