@@ -1,6 +1,6 @@
 """Transformers checkpoints: safetensors only, loaded quietly, and texts as they read them.
 
-Knows folders, hub ids, tokens and padding. Knows nothing of teachers, students or label spaces.
+Knows tokens and padding. Knows nothing of where checkpoints are, of teachers, students or label spaces.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from distrust.data import Items
-from distrust.errors import DataError, nearest
+from distrust.errors import DataError
 from distrust.files import fingerprint
 from distrust.images import Pictures, are_images
 from distrust.secrets import show
+from distrust.whereabouts import check_folder, neither, quiet_hub
 
 CHUNK = 4096  # texts tokenised at once: bounds the Python lists in between
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' bars, load reports and warnings off the terminal; its settings are as before afterwards."""
+    """Keep bars, load reports and warnings, also the hub's, off the terminal; all settings are as before afterwards."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_hub():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -58,15 +58,23 @@ def load_classifier(
 
 
 def reads_images(where: str, revision: str | None = None) -> bool:
-    """Whether a checkpoint is an image classifier, as far as its config tells; its weights stay unread."""
+    """Whether a checkpoint is an image classifier, as far as its config tells; its weights stay unread.
+
+    Raises:
+        DataError: no such folder or id.
+    """
     from transformers import PretrainedConfig
     from transformers.models.auto import modeling_auto as auto
 
+    folder = check_folder(where)
     try:
         with quiet():
-            config, _ = PretrainedConfig.get_config_dict(str(Path(where).expanduser()), revision=revision or "main")
-    except (OSError, ValueError):  # loading says what is wrong
-        return False
+            config, _ = PretrainedConfig.get_config_dict(folder or where, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        said = neither(where, error) if folder is None else None
+        if said is not None:  # the hub, which may take half a minute to say so, is not asked for the weights too
+            raise DataError(said) from error
+        return False  # loading says what is wrong
     kind = config.get("model_type")
     return (
         kind in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
@@ -156,26 +164,16 @@ def is_processor(tokenizer: Any) -> bool:
     return hasattr(tokenizer, "image_mean") or not hasattr(tokenizer, "pad_token_id")
 
 
-def check_folder(where: str) -> Path | None:
-    """The folder, or None where the name is a hub id. Raises DataError for a path that is no folder."""
-    folder = Path(where).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.is_file():
-        raise DataError(f"{where} is a file; name the folder that `save_pretrained` wrote.")
-    if folder.is_absolute() or where.startswith((".", "~")) or where.count("/") > 1:
-        near = [one.name for one in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        raise DataError(f"There is no folder {where}; {nearest(folder.name, near, say='beside it are')}.")
-    return None
-
-
 @contextmanager
 def _loading(where: str, part: str = "classifier") -> Iterator[None]:
     try:
         with quiet():
             yield
     except Exception as error:  # transformers, safetensors and the hub each raise their own
-        raise DataError(f"{where} could not be loaded as a {part}: {type(error).__name__}: {show(str(error))}.") from error
+        said = neither(where, error) if check_folder(where) is None else None
+        raise DataError(
+            said or f"{where} could not be loaded as a {part}: {type(error).__name__}: {show(str(error))}."
+        ) from error
 
 
 def token_limit(model: nn.Module, tokenizer: Any) -> int | None:

@@ -51,6 +51,42 @@ def recipe(folder: Path, *teachers: dict[str, Any], **more: Any) -> Path:
     return folder / "recipe.yaml"
 
 
+def test_a_folder_that_is_not_there(distrust: Call, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models)
+    said = merge(distrust, models, tmp_path / "out", "bank", "trap")
+    assert said == (
+        "distrust: There is no folder trap (did you mean 'trip'? here are bank, one, trip), and as a hub id it could not be "
+        "loaded: HF_HUB_OFFLINE is set, and it was not fetched before."
+    )
+    monkeypatch.chdir(models.parent)
+    said = merge(distrust, models, tmp_path / "out", f"{models.name}/bank", f"{models.name}/trap")
+    assert said == f"distrust: There is no folder {models.name}/trap; did you mean 'trip'? beside it are bank, one, trip."
+    monkeypatch.chdir(models)
+    said = merge(distrust, models, tmp_path / "out", "bank", "trip", "--student", "./trap")
+    assert said == "distrust: There is no folder ./trap; did you mean 'trip'? beside it are bank, one, trip."
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_names_a_folder_that_is_not_there(distrust: Call, models: Path, tmp_path: Path) -> None:
+    asked = recipe(tmp_path, {"name": "a", "knows": ["corn", "ship"], "says": lambda n: "corn"})
+    named = {"labels": ["corn", "ship"], "method": {"name": "distill"}, "output_dir": str(tmp_path / "named")}
+    lost = f"There is no folder {models / 'trap'}; did you mean 'trip'?"
+    for change in (
+        named | {"student": {"kind": "transformer", "model": str(models / "trap")}},
+        named | {"teachers": [{"kind": "classifier", "name": "it", "model": str(models / "trap")}]},
+        {
+            "task": "generation",
+            "teachers": [{"kind": "causal", "name": "it", "model": str(models / "trap")}],
+            "student": {"kind": "causal", "config": {"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 1}},
+            "method": {"name": "gkd"},
+        },
+    ):
+        given = yaml.safe_load(asked.read_text(encoding="utf-8")) | change
+        (tmp_path / "changed.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+        code, _, err = distrust("run", tmp_path / "changed.yaml")
+        assert code == 2 and lost in " ".join(err.split()) and "Traceback" not in err, err
+
+
 def test_a_teacher_without_dropout(distrust: Call, models: Path, tmp_path: Path) -> None:
     passes = ["--set", "method.options.score=mc_entropy", "--set", "method.options.passes=4"]
     said = merge(distrust, models, tmp_path / "out", models / "bank", models / "trip", *passes)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distrust.errors import DataError, nearest
+from distrust.whereabouts import quiet_hub
 
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".ndjson": "json", ".parquet": "parquet"}
 
@@ -112,7 +113,8 @@ def _from_hub(path: str, split: str | None) -> dict[str, list[Any]]:
 
     datasets.disable_progress_bars()
     try:
-        rows = datasets.load_dataset(path, split=split or "train")
+        with quiet_hub():
+            rows = datasets.load_dataset(path, split=split or "train")
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""

@@ -11,8 +11,9 @@ from typing import Any
 
 from distrust.errors import DataError
 from distrust.modules import seeded
-from distrust.pretrained import check_folder, quiet
+from distrust.pretrained import quiet
 from distrust.secrets import show
+from distrust.whereabouts import check_folder, neither
 
 # what a config says of files and versions rather than of answers
 INCIDENTAL = {"_name_or_path", "transformers_version", "base_model_name_or_path", "revision", "inference_mode", "dtype"}
@@ -40,7 +41,8 @@ def adapt(model: Any, where: str, base: str, untrained: list[str]) -> Any:
     except DataError:
         raise
     except Exception as error:  # peft, safetensors and the hub each raise their own
-        raise DataError(f"The adapter {where} cannot be put on {base}: {show(str(error))}.") from error
+        said = neither(where, error) if check_folder(where) is None else None
+        raise DataError(said or f"The adapter {where} cannot be put on {base}: {show(str(error))}.") from error
     given = _names(file)
     if given != wanted:  # peft only warns, and would answer as the bare model
         odd = sorted(given ^ wanted)[0]
