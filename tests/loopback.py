@@ -211,7 +211,9 @@ async def forget(_: web.Request) -> web.Response:
 
 
 async def models(request: web.Request) -> web.Response:
-    return web.json_response({"data": []}, status=401 if request.match_info["mode"] == "unauthorized" else 200)
+    mode = request.match_info["mode"]
+    status = 401 if mode == "unauthorized" else int(mode.removeprefix("unlisted_")) if mode.startswith("unlisted_") else 200
+    return web.json_response({"data": [{"id": "m"}, {"id": "medium-8b:latest"}]}, status=status)
 
 
 PLAIN = (

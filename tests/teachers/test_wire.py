@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from distrust.recipe import Endpoint
 from distrust.teachers.client import retry_after
-from distrust.teachers.wire import Choice, Reply, error_text, payload, read_reply, storable
+from distrust.teachers.wire import Choice, Reply, error_text, payload, read_models, read_reply, storable
 
 LABELS = ("yes", "no")
 
@@ -35,6 +35,13 @@ def test_structure_in_both_words() -> None:
     assert choice["guided_choice"] == ["yes", "no"] and choice["structured_outputs"] == {"choice": ["yes", "no"]}
     schema = sent(structured="json")["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["label"]["enum"] == ["yes", "no"] and schema["required"] == ["label"]
+
+
+def test_a_list_of_models_is_read_where_it_is_one() -> None:
+    assert read_models(b'{"data": [{"id": "a"}, {"id": 3}, "b", {"id": "c", "owned_by": "vllm"}]}') == ["a", "c"]
+    for odd in (b"", b"<html>", b"[1]", b'{"data": {"id": "a"}}', b'{"data": []}', b"[" * 100_000, b"\xff"):
+        assert read_models(odd) == []
+    assert read_models(b'{"data": [{"id": "a.gguf", "owned_by": "llamacpp"}]}') == [], "it answers for any name"
 
 
 def test_replies_of_both_apis() -> None:

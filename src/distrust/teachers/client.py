@@ -19,11 +19,12 @@ from distrust import __version__
 from distrust.errors import RecipeError
 from distrust.recipe import Endpoint
 from distrust.secrets import expand, show
-from distrust.teachers.wire import Reply, error_text, read_reply
+from distrust.teachers.wire import Reply, error_text, read_models, read_reply
 
 READ = 8 * 2**20  # bytes of a body; more is no answer to a question
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 _NO_MODEL = re.compile(r"model\b.*\b(not found|not exist|unknown|not available)|unknown model", re.IGNORECASE)
+NO_LIST = {403, 404, 405, 501}  # of the models' path, which no question needs
 NO_USE = {401, 402, 403, 404}  # the same for every item: asking on is pointless
 
 
@@ -101,13 +102,17 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: headers or chunks that are no HTTP
             return Failure("lost", f"the connection broke ({show(str(error) or type(error).__name__)})", again=True)
 
-    async def reach(self) -> Failure | None:
-        """Ask for the list of models, which costs nothing; None when the server answers and accepts the key."""
+    async def reach(self) -> Failure | list[str]:
+        """Ask for the list of models, which costs nothing; none named where the server answers and keeps no list."""
         assert self._session is not None
         try:
             async with self._session.get(self._models, allow_redirects=False) as response:
                 content = await _read(response)
-                return self._refusal(response, content) if response.status not in (200, 404, 405) else None
+                if response.status in NO_LIST:
+                    return []
+                if response.status != 200:
+                    return self._refusal(response, content)
+                return read_models(content or b"")
         except TimeoutError:
             return Failure("lost", f"no answer within {self._seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:

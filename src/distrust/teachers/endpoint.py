@@ -20,16 +20,17 @@ import torch
 from distrust.answers import NO_ANSWER, Answers
 from distrust.budget import Charge, refuse_unkeepable
 from distrust.data import Items
-from distrust.errors import TeacherError
+from distrust.errors import TeacherError, nearest
 from distrust.evidence import Cost, Dense, Evidence
 from distrust.files import fingerprint
 from distrust.labels import ABSTAIN, LabelSpace
 from distrust.ledger import Answer, Ledger
 from distrust.recipe import Budget, Endpoint
 from distrust.report.facts import Spending
+from distrust.secrets import show
 from distrust.teachers.answer_logprobs import label_logprobs
 from distrust.teachers.buying import Buying, Progress
-from distrust.teachers.client import Client
+from distrust.teachers.client import Client, Failure
 from distrust.teachers.orders import Order, in_chunks, missing
 from distrust.teachers.parse import reader
 from distrust.teachers.prompt import Prompt
@@ -145,16 +146,28 @@ class EndpointTeacher:
             ended=self._ended,
         )
 
-    def reach(self) -> None:
-        """Ask the server for its models, which costs nothing. Raises TeacherError where it is out of reach."""
+    def reach(self) -> bool:
+        """Ask the server for its models, which costs nothing: whether it lists any.
+
+        Raises:
+            TeacherError: it is out of reach, or lists models and not this one.
+        """
+
+        found: list[str] = []
+        wanted = self.recipe.model
 
         async def knock() -> None:
             async with Client(self.recipe) as client:
-                failure = await client.reach()
-            if failure is not None:
-                raise TeacherError(f"Teacher {self.name!r}: {failure.reason}.")
+                said = await client.reach()
+            if isinstance(said, Failure):
+                raise TeacherError(f"Teacher {self.name!r}: {said.reason}.")
+            found.extend(said)
 
         _run(knock())
+        if found and not any(wanted == one or wanted.partition(":")[0] == one.partition(":")[0] for one in found):
+            near = nearest(show(wanted), map(show, found), say="it has")  # `NAME:latest` goes by NAME, and more such
+            raise TeacherError(f"Teacher {self.name!r}: the server lists no model {wanted!r}; {near}.")
+        return bool(found)
 
     def _teller(self, buying: Buying, wanted: int, there: int) -> Callable[[int], None]:
         start, told = time.monotonic(), 0.0

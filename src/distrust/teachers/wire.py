@@ -85,6 +85,19 @@ def read_reply(body: bytes) -> Reply:
     )
 
 
+def read_models(body: bytes) -> list[str]:
+    """The ids of a list of models; none where the body is no such list, or of a server that answers for any name."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    listed = value.get("data") if isinstance(value, dict) else None
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    if any(one.get("owned_by") == "llamacpp" for one in found):  # its server has one model, whatever is asked for
+        return []
+    return [one["id"] for one in found if isinstance(one.get("id"), str)]
+
+
 def error_text(body: bytes) -> str:
     """What an error body says: OpenAI's `error.message`, FastAPI's `detail`, or the body's beginning."""
     text = body.decode("utf-8", "replace")
