@@ -19,6 +19,7 @@ from distrust.trust.panel import panel
 from distrust.trust.panel_answers import gold_claims, read_answers
 from distrust.trust.panel_asking import plan_asking
 from distrust.trust.panel_logit import conditional_logit
+from distrust.trust.panel_rows import rows_of
 from distrust.trust.panel_text import read_texts
 from tests.trust.panel_world import GROUPS, world
 
@@ -122,7 +123,7 @@ def test_a_fitted_panel_weighs_other_items_of_the_same_teachers() -> None:
     evidence, gold = world(300)
     pilot, rest = [one.select(range(100)) for one in evidence], [one.select(range(100, 300)) for one in evidence]
     fitted = panel(pilot, gold[:100], GROUPS)
-    assert fitted.gold == 100 and accuracy(fitted.posterior(rest), gold[100:]) > 0.85
+    assert accuracy(fitted.posterior(rest), gold[100:]) > 0.85
     with pytest.raises(DataError, match="in this order"):
         fitted.posterior(rest[1:])
     with pytest.raises(DataError, match="without hints"):
@@ -204,3 +205,19 @@ def test_the_document_s_example_runs() -> None:
     session: dict[str, Tensor] = {}
     exec(compile(block, str(page), "exec"), session)
     assert session["chances"].shape == (3, 3) and session["chances"][0].argmax() == 0
+
+
+def test_gold_that_was_held_out_says_how_much_the_plain_logit_counts() -> None:
+    """The chances are the two logits' by that share; where the pool is a crowd that errs together and nobody says who, less
+    of them is the pool's than where groups are named."""
+    evidence, gold = world(400)
+    shown = some(gold, 100)
+    blend = panel(evidence, shown, GROUPS)
+    assert blend.plain is not None and 0 < blend.share < 1
+    rows = rows_of(evidence)
+    parts = blend.pooled.chances(rows, None), conditional_logit(evidence, shown).chances(rows)
+    expected = torch.zeros(400, len(evidence[0].space), dtype=torch.float64)
+    expected[rows.item, rows.column] = torch.from_numpy(blend.share * parts[0] + (1 - blend.share) * parts[1])
+    torch.testing.assert_close(blend.posterior(evidence), expected)
+    assert panel(evidence, shown).share < blend.share
+    assert panel(evidence, some(gold, 39), GROUPS).share == 1

@@ -16,11 +16,12 @@ from distrust.errors import DataError
 from distrust.evidence import Evidence
 from distrust.labels import ABSTAIN
 from distrust.trust.panel_pool import logit
-from distrust.trust.panel_rows import Array, Rows, check_gold, fit_logit, rows_of
+from distrust.trust.panel_rows import Array, Labels, Rows, check_gold, fit_logit, rows_of
 
 SCALES = (1.0, 0.5, 0.25, 0.1)  # of the prior, which believes teachers to be independent and so says too much
 RIDGES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 FOLDS = 5
+LEAST = 2 * FOLDS  # gold items of a listed candidate
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class ConditionalLogit:
     def posterior(self, evidence: Sequence[Evidence]) -> Tensor:
         """Chances (B, K) float64 as `Panel.posterior`; candidates that nobody claims are as likely as their zero score."""
         rows = rows_of(evidence)
-        among = np.exp(rows.log_softmax(np.where(rows.none, -1e9, rows.votes @ self.weights)))
         chances = np.zeros((len(evidence[0]), len(evidence[0].space)))
-        chances[rows.item, rows.column] = np.where(rows.none, self.none, among * (1 - self.none))
+        chances[rows.item, rows.column] = self.chances(rows)
         return torch.from_numpy(chances)
+
+    def chances(self, rows: Rows) -> Array:
+        """The same on rows: (R,)."""
+        among = np.exp(rows.log_softmax(np.where(rows.none, -1e9, rows.votes @ self.weights)))
+        return np.where(rows.none, self.none, among * (1 - self.none))
 
 
 def conditional_logit(evidence: Sequence[Evidence], gold: Tensor) -> ConditionalLogit:
@@ -49,24 +54,33 @@ def conditional_logit(evidence: Sequence[Evidence], gold: Tensor) -> Conditional
     Raises:
         DataError: too little gold, or as `rows_of`.
     """
-    rows = rows_of(evidence)
-    labels = check_gold(gold, evidence)
+    order = np.argsort(evidence[0].ids)  # so that folds go by ids: items in another order are the same logit
+    return logit_of(rows_of(evidence).of(order)[0], check_gold(gold, evidence)[order])
+
+
+def logit_of(rows: Rows, labels: Labels) -> ConditionalLogit:
+    """The same from rows and gold claims (B,)."""
     shown = labels != ABSTAIN
-    found = np.nonzero(shown & (labels != rows.column.max()))[0]  # the last column is none of these
-    if len(found) < 2 * FOLDS:
-        raise DataError(f"A conditional logit is fitted on gold; {len(found)} items are too few, legal is {2 * FOLDS}.")
-    listed = _without_none(rows)
+    found = listed(rows, labels)
+    if len(found) < LEAST:
+        raise DataError(f"A conditional logit is fitted on gold; {len(found)} items are too few, legal is {LEAST}.")
+    among = _without_none(rows)
     fold = np.random.default_rng(0).permutation(len(found)) % FOLDS
     losses = np.zeros((len(SCALES), len(RIDGES)))
     for held in range(FOLDS):
         fit, judge = found[fold != held], found[fold == held]
-        judged, _ = listed.of(judge)
+        judged, _ = among.of(judge)
         target = judged.target(labels[judge])
-        for at, (_, weights) in _path(listed, fit, labels).items():
+        for at, (_, weights) in _path(among, fit, labels).items():
             losses[at] -= target @ judged.log_softmax(judged.votes @ weights)
     best = np.unravel_index(losses.argmin(), losses.shape)
-    weights = _path(listed, found, labels)[int(best[0]), int(best[1])][1]
+    weights = _path(among, found, labels)[int(best[0]), int(best[1])][1]
     return ConditionalLogit(weights, float((shown.sum() - len(found) + 0.5) / (shown.sum() + 1)))
+
+
+def listed(rows: Rows, labels: Labels) -> Labels:
+    """Rows of the items whose gold is one of the candidates: claims (B,) to (n,)."""
+    return np.nonzero((labels != ABSTAIN) & (labels != rows.column.max()))[0]  # the last column is none of these
 
 
 def _without_none(rows: Rows) -> Rows:

@@ -19,6 +19,7 @@ from distrust.evidence import Evidence
 from distrust.labels import ABSTAIN, Candidates
 
 Array = NDArray[np.float64]
+Labels = NDArray[np.int64]  # (B,) gold claims, -1 where there is none
 NEWTON_STEPS, ENOUGH = 40, 1e-7
 
 
@@ -42,7 +43,7 @@ class Rows:
         """Sums over each item's rows: (R, ...) to (B, ...)."""
         return np.asarray(np.add.reduceat(values, self.start, axis=0))
 
-    def target(self, gold: NDArray[np.int64]) -> Array:
+    def target(self, gold: Labels) -> Array:
         """One-hot gold (R,) of claims (B,); rows of items without gold are zero."""
         return np.asarray(gold[self.item] == self.column, dtype=np.float64)
 
@@ -79,7 +80,7 @@ def _votes(claims: NDArray[np.int64], item: NDArray[np.int64], column: NDArray[n
     return np.asarray((claims[:, item] == column).sum(0) / spoke[item])
 
 
-def check_gold(gold: Tensor, evidence: Sequence[Evidence]) -> NDArray[np.int64]:
+def check_gold(gold: Tensor, evidence: Sequence[Evidence]) -> Labels:
     """Gold claims (B,) as numpy. Raises DataError where they do not fit the items or their candidates."""
     space, items = evidence[0].space, len(evidence[0])
     if gold.shape != (items,) or gold.dtype != torch.long:
