@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from distrust.data import Items
 from distrust.errors import RunError, TeacherError
 from distrust.evidence import Evidence
+from distrust.recipe import Recorded
 from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.recorded import RecordedTeacher
 from tests import worlds
 from tests.runs import make
 
@@ -65,6 +68,19 @@ def test_what_a_teacher_said_in_parts_is_heard_as_one(tmp_path: Path) -> None:
         *last.claims[0, 2:].tolist(),
     ]
     assert run.assisted() == [], "nobody assists here"
+
+
+@pytest.mark.parametrize("first", [range(6), range(4, 8), range(5)])
+def test_notes_of_overlapping_sets_count_an_item_once(tmp_path: Path, first: range) -> None:
+    items, _ = worlds.points(10)
+    pool = replace(items, columns={"said": ["a", "eggs", "b", None, "ham", "eggs", "c", "a", None, "b"]})
+    teacher = RecordedTeacher(Recorded(kind="recorded", name="past", column="said"), worlds.SPACE, pool)
+    run = make(tmp_path, pool=pool, teachers=[teacher], gold=None)
+    for rows in (first, range(3, 8), range(10), range(2, 5)):
+        said = run.ask(teacher, pool.select(rows))
+        assert said.ids == pool.select(rows).ids, "an answer is of all that was asked"
+    (heard,) = run.heard()
+    assert set(heard.ids) == set(pool.ids) and heard.notes == {"no answer": 2, "outside the label space": 3}
 
 
 def test_passes_want_a_model_with_dropout_at_hand(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class Hearing:
         if not hasattr(source, "ask"):
             return self._ask_student(source, items, sampling or Sampling())
         teacher = cast(Teacher, source)
+        new = self._new(teacher.name, items)
+        if 0 < len(new) < len(items) and (teacher.keeps_answers or self._answers is None):
+            self.ask(teacher, items.select(new))  # alone: notes count over a set, so the others' would be counted twice
         if teacher.keeps_answers:
             said = teacher.ask(items) if count() == 1 else self._shared(teacher, items)
         elif self._answers is None:
@@ -65,6 +68,11 @@ class Hearing:
             said = self._kept(teacher.name, teacher.fingerprint, items, lambda: teacher.ask(items))
         self.heard.setdefault(teacher.name, {})[items.key] = said
         return said
+
+    def _new(self, teacher: str, items: Items) -> list[int]:
+        """Rows of the items of which a teacher was not heard yet."""
+        known = {item for said in self.heard.get(teacher, {}).values() for item in said.ids}
+        return [row for row, item in enumerate(items.ids) if item not in known]
 
     def passes(self, teacher: Teacher, items: Items, passes: int, seed: int) -> Evidence:
         """A local teacher with its dropout on: `run.Run.passes`."""
