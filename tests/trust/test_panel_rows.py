@@ -11,7 +11,6 @@ import torch
 from distrust.errors import DataError
 from distrust.evidence import Evidence
 from distrust.labels import Candidates, LabelSpace
-from distrust.trust.panel_pool import one_coin
 from distrust.trust.panel_rows import check_gold, fit_logit, rows_of
 from tests.trust.panel_world import world
 
@@ -66,40 +65,6 @@ def test_the_evidence_is_the_integral() -> None:
     logs = [target @ rows.log_softmax(feature[:, 0] * one) - one**2 + 0.5 * math.log(2 / (2 * math.pi)) for one in grid]
     exact = max(logs) + math.log(np.exp(np.array(logs) - max(logs)).sum() * (grid[1] - grid[0]))
     assert nats == pytest.approx(exact, abs=0.01)
-
-
-def test_one_coin_matches_a_naive_loop() -> None:
-    evidence, gold = world(12)
-    gold[4:] = -1
-    rows = rows_of(evidence)
-    posterior, accuracy = one_coin(rows, rows.target(gold.numpy()), np.ones(9))
-    items = [[row for row in range(len(rows.item)) if rows.item[row] == item] for item in range(12)]
-    belief = {}
-    for at in items:
-        total = sum(rows.votes[row].sum() for row in at)
-        belief |= {row: rows.votes[row].sum() / total for row in at}
-    for _ in range(25):
-        for item, at in enumerate(items):
-            if gold[item] >= 0:
-                belief |= {row: float(rows.column[row] == gold[item]) for row in at}
-        found = []
-        for m in range(9):
-            agreed = sum(
-                (5 if gold[item] >= 0 else 1) * belief[row] * rows.votes[row, m]
-                for item, at in enumerate(items)
-                for row in at
-            )
-            asked = sum((5 if gold[item] >= 0 else 1) * rows.votes[row, m] for item, at in enumerate(items) for row in at)
-            found.append(min(max((agreed + 1.4) / (asked + 2), 0.02), 0.98))
-        for at in items:
-            listed = [row for row in at if not rows.none[row]]
-            odds = [math.log(found[m] / (1 - found[m])) + math.log(max(len(listed) - 1, 1)) for m in range(9)]
-            scores = [-60 if rows.none[row] else sum(rows.votes[row, m] * max(odds[m], 0) for m in range(9)) for row in at]
-            total = sum(math.exp(score) for score in scores)
-            belief |= {row: math.exp(score) / total for row, score in zip(at, scores, strict=True)}
-    np.testing.assert_allclose(accuracy, found, atol=1e-9)
-    free = [row for row in range(len(rows.item)) if gold[rows.item[row]] < 0]
-    np.testing.assert_allclose(posterior[free], [belief[row] for row in free], atol=1e-9)
 
 
 def test_evidence_that_cannot_be_weighed_is_refused() -> None:
