@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distrust.data import Items
+from distrust.errors import RunError
 from distrust.evidence import Evidence
 from distrust.files import file_name, fingerprint, read_json, write_json
 from distrust.labels import LabelSpace
@@ -27,6 +28,10 @@ class KeptTeacher:
 
     def __init__(self, folder: Path, name: str) -> None:
         here = folder / _place(name)
+        if not (here / "about.json").is_file():
+            raise RunError(
+                f"{folder} keeps nothing that a teacher {name!r} said; name the teacher as it was when it was asked."
+            )
         about = read_json(here / "about.json")
         self.name, self.fingerprint = name, str(about["fingerprint"])
         self._evidence = load_evidence(here)

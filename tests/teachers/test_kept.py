@@ -1,0 +1,34 @@
+"""A paid teacher's answers bought once: said again by id, priced as they were, and never more than was bought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from distrust.data import Items
+from distrust.errors import RunError
+from distrust.evidence import Evidence
+from distrust.labels import LabelSpace
+from distrust.report.facts import Spending
+from distrust.teachers.kept import KeptTeacher, keep
+
+SAID = Evidence("a/b", ("1", "2", "3"), LabelSpace(("x", "y")), torch.tensor([[0, -1, 1]]), texts=[["x"], [], ["Y!"]])
+SPENT = Spending("a/b", 3, 10, 2, None, failed=1, ended="budget.calls")
+
+
+def test_it_says_what_it_said_of_whom_it_was_asked(tmp_path: Path) -> None:
+    keep(tmp_path, SAID, "print", SPENT)
+    keep(tmp_path, Evidence("a_b", ("1",), SAID.space, torch.tensor([[1]])), "other", Spending("a_b", 1, 1, 1, 0.5))
+    one = KeptTeacher(tmp_path, "a/b")
+    assert (one.fingerprint, one.spending(), one.space, one.keeps_answers) == ("print", SPENT, SAID.space, True)
+    said = one.ask(Items(("3", "new", "1"), ("c", "d", "a")))
+    assert said.ids == ("3", "1") and said.claims.tolist() == [[1, 0]] and said.texts == [["Y!"], ["x"]]
+    assert KeptTeacher(tmp_path, "a_b").spending().money == 0.5, "names that make like folders stay apart"
+
+
+def test_who_was_never_kept_is_refused(tmp_path: Path) -> None:
+    keep(tmp_path, SAID, "print", SPENT)
+    with pytest.raises(RunError, match="keeps nothing that a teacher 'nobody' said"):
+        KeptTeacher(tmp_path, "nobody")
