@@ -12,8 +12,6 @@ from distrust.evidence import Evidence
 from distrust.gold import Gold
 from distrust.report.facts import Spending
 from distrust.report.metrics import believed, metrics
-from distrust.report.panel import judging_gold
-from distrust.report.verdict import sentence
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +61,6 @@ def test_belief_leaves_out_abstentions_and_weighs_items(messages_facts):
     assert bool(shares[1].isnan())
 
 
-def test_gold_that_a_prompt_quotes_never_judges(messages_facts):
-    gold = messages_facts.gold
-    part = judging_gold(gold)
-    assert len(part) == 54 and not set(part.ids) & set(gold.part("prompt").ids)
-    assert (
-        dict(zip(part.ids, part.labels.tolist(), strict=True)).items()
-        <= dict(zip(gold.ids, gold.labels.tolist(), strict=True)).items()
-    )
-    reserved = Gold(gold.ids, gold.labels, gold.space, reserve={"prompt": 6, "judge": 20})
-    assert judging_gold(reserved).ids == reserved.part("judge").ids
-    assert len(judging_gold(None)) == 0
-
-
 def test_gold_outside_the_pool_judges_through_its_own_evidence(messages_facts):
     space, pool = messages_facts.space, messages_facts.pool
     gold = Gold(("g0", "g1"), torch.tensor([0, 1]), space)
@@ -103,14 +88,6 @@ def test_teachers_judged_elsewhere_are_compared_by_intervals(messages_facts):
     assert best["difference"]["low"] < best["difference"]["value"] < best["difference"]["high"]
 
 
-def test_three_lucky_answers_make_no_best_teacher(messages_facts):
-    ids, labels = messages_facts.gold.ids, messages_facts.gold.labels
-    lucky = Evidence("lucky", ids[10:13], messages_facts.space, labels[None, 10:13])
-    found = metrics(replace(messages_facts, evidence=[*messages_facts.evidence, lucky]))
-    assert found["teachers"]["lucky"]["accuracy"]["value"] == 1.0
-    assert found["verdicts"]["best_teacher"]["name"] == "gpt-large"
-
-
 def test_one_unknown_price_makes_the_total_unknown(messages_facts):
     total = metrics(messages_facts)["spending"]["total"]
     assert (total["money"], total["money_known"], total["unknown_outcome"]) == (None, 0.0173, 3)
@@ -125,27 +102,6 @@ def test_permuting_teachers_changes_no_figure(digits_facts, found):
         replace(digits_facts, evidence=digits_facts.evidence[::-1], test_evidence=digits_facts.test_evidence[::-1])
     )
     assert turned["teachers"] == found["teachers"] and turned["verdicts"] == found["verdicts"]
-
-
-def test_the_sentence_says_above_within_noise_and_below():
-    interval = {"value": 0.744, "low": 0.72, "high": 0.76}
-
-    def rival(name, share, verdict, paired=True):
-        return {"name": name, "accuracy": {"value": share, "low": 0, "high": 1}, "verdict": verdict, "paired": paired}
-
-    found = {
-        "test": {"student": {"accuracy": interval}},
-        "teachers": {"gpt": {}},
-        "verdicts": {
-            "best_teacher": rival("gpt", 0.6, "above", paired=False),
-            "majority_vote": rival("majority vote", 0.8, "below"),
-            "gold_only": rival("gold-only", 0.73, "within noise"),
-        },
-    }
-    assert sentence(found) == (
-        "The student is right on 74 % [72, 76] of the test items, above its teacher (60 % on gold), "
-        "but within noise of the gold-only student (73 %) and below the majority vote of its teachers (80 %)."
-    )
 
 
 def test_missing_parts_each_give_a_sentence(digits_facts):

@@ -7,15 +7,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-import torch
 import yaml
 
 from distrust.errors import RunError
-from distrust.evaluate import final_claims
-from distrust.evidence import stack
 from distrust.files import read_json
-from distrust.report.charts import lines, ticks
-from distrust.report.examples import disputed, doubted
 from distrust.report.metrics import metrics
 from distrust.report.page import render, write_report
 from tests.report.worlds import HOSTILE, messages
@@ -162,41 +157,6 @@ def test_unknown_money_and_unknown_outcomes_are_said(messages_facts):
     assert "A price is unknown, and so is the total; 0.017 of it is known." in text
     assert "3 calls were under way when the run was stopped." in text
     assert "budget.calls" in text and "could not parse: " in text
-
-
-def test_examples_are_those_with_the_largest_gap(messages_facts):
-    claims = final_claims(stack(messages_facts.evidence, messages_facts.space, messages_facts.pool.ids))
-    shown = doubted(messages_facts, claims)
-    targets, gaps = messages_facts.targets, {}
-    for row, item in enumerate(messages_facts.pool.ids):
-        spoke = [claim for claim in claims[:, row].tolist() if claim >= 0]
-        gaps[item] = sum(1 - float(targets[row, claim]) for claim in spoke) / max(len(spoke), 1)
-    names = {one.id for one in shown}
-    assert len(shown) == 6 and not names & set(messages_facts.gold.ids)
-    others = [gap for item, gap in gaps.items() if item not in names and item not in messages_facts.gold.ids]
-    assert min(gaps[name] for name in names) >= max(others) - 1e-6
-    for one in disputed(messages_facts, claims):
-        assert len({said.claim for said in one.said if said.claim}) == 2
-
-
-def test_teachers_that_all_agree_dispute_nothing(messages_facts):
-    same = torch.zeros(2, len(messages_facts.pool), dtype=torch.long)
-    assert disputed(messages_facts, same) == []
-
-
-@pytest.mark.parametrize("values", [[0.0], [3.0, 3.0], [1e-9, 2e-9], [-5, 5], [0.1, 0.35], [1e6, 3e6]])
-def test_ticks_are_round_and_span_the_values(values):
-    found = ticks(values)
-    assert found[0] <= min(values) + 1e-12 and found[-1] >= max(values) - 1e-12
-    assert 2 <= len(found) <= 8 and found == sorted(set(found))
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_end():
-    drawn = lines({"loss": [(float(x), 1 / (x + 1)) for x in range(100_000)]}, "step")
-    points = re.search(r'points="([^"]+)"', drawn)
-    assert points is not None and len(points.group(1).split()) <= 202
-    assert points.group(1).split()[-1].startswith("326.0,")  # the right edge
-    assert "&lt;b&gt;" in lines({"a": [(0, 1), (1, 2)]}, "<b>")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, digits_facts):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrust.recipe import Endpoint
-from distrust.teachers.client import retry_after
 from distrust.teachers.wire import Choice, Reply, error_text, payload, read_models, read_reply, storable
 
 LABELS = ("yes", "no")
@@ -95,12 +93,3 @@ def test_errors_in_the_words_of_several_servers() -> None:
     assert error_text(b'{"error": "no key"}') == "no key"
     assert error_text(b'{"detail": "no key"}') == "no key"
     assert error_text(b"<html>no key") == "<html>no key"
-
-
-def test_retry_after_in_seconds_and_as_a_date() -> None:
-    now = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
-    assert retry_after("2.5", now) == 2.5
-    assert retry_after("Sat, 21 Nov 2026 12:00:07 GMT", now) == 7
-    assert retry_after("Sat, 21 Nov 2026 11:00:00 GMT", now) == 0
-    assert retry_after("-3", now) == 0
-    assert retry_after("soon", now) is None and retry_after("nan", now) is None and retry_after(None, now) is None
