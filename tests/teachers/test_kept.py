@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from distrust.data import Items
 from distrust.errors import RunError
-from distrust.evidence import Evidence
+from distrust.evidence import Evidence, join
 from distrust.labels import LabelSpace
 from distrust.report.facts import Spending
 from distrust.teachers.kept import KeptTeacher, keep
@@ -26,6 +27,14 @@ def test_it_says_what_it_said_of_whom_it_was_asked(tmp_path: Path) -> None:
     said = one.ask(Items(("3", "new", "1"), ("c", "d", "a")))
     assert said.ids == ("3", "1") and said.claims.tolist() == [[1, 0]] and said.texts == [["Y!"], ["x"]]
     assert KeptTeacher(tmp_path, "a_b").spending().money == 0.5, "names that make like folders stay apart"
+
+
+def test_parts_together_count_what_was_noted_once(tmp_path: Path) -> None:
+    noted = {"could not parse": 1, "failed": 2}
+    keep(tmp_path, replace(SAID, notes=noted), "print", SPENT)
+    one = KeptTeacher(tmp_path, "a/b")
+    parts = [one.ask(Items(ids, ids)) for ids in (("2",), ("1", "new"), ("3",))]
+    assert join(parts).notes == noted == one.ask(Items(("1", "2", "3"), ("a", "b", "c"))).notes
 
 
 def test_who_was_never_kept_is_refused(tmp_path: Path) -> None:

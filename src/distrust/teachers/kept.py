@@ -5,7 +5,7 @@ Knows a folder of evidence and what it cost. Does not know who bought it.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from distrust.data import Items
@@ -44,8 +44,12 @@ class KeptTeacher:
         return self._evidence.space
 
     def ask(self, items: Items) -> Evidence:
-        """What it said of those of the items that it was asked."""
-        return self._evidence.on(items.ids)
+        """What it said of those of the items that it was asked.
+
+        Notes count over all it ever said: they go with its first item, so that parts that are joined count them once.
+        """
+        said, first = self._evidence.on(items.ids), self._evidence.ids[:1]
+        return said if set(first) <= set(said.ids) else replace(said, notes={})
 
     def spending(self) -> Spending:
         """What all its answers cost, together."""
