@@ -37,9 +37,10 @@ def test_a_recipe_says_all_that_was_asked(models: Path) -> None:
     assert [one.labels for one in recipe.teachers] == [{}, {"credit_card": "credit card"}]
     assert recipe.student.model == str(models / "bank") and recipe.method.name == "muka"  # type: ignore[union-attr]
     assert recipe.data.test is not None and recipe.gold is not None
+    assert all(one.feature == "auto" for one in recipe.teachers)  # type: ignore[union-attr]
     assert (recipe.data.test.label, recipe.gold.text, recipe.data.pool.text) == ("topic", "body", "body")
-    plain = parse_recipe(merge_recipe(merging(models, "bank", "trip", student="distilbert")))
-    assert plain.gold is None and plain.data.test is None and plain.student.model == "distilbert"  # type: ignore[union-attr]
+    plain = parse_recipe(merge_recipe(merging(models, "bank", "trip", student=str(models / "trip"))))
+    assert plain.gold is None and plain.data.test is None and plain.student.model == str(models / "trip")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ class Pictures:
             yield torch.arange(start, min(start + size, len(self)))
 
 
+def blank(processor: Any) -> dict[str, Tensor]:
+    """Pixels of one black image (1, 3, height, width), as a batch: what shows how a model runs."""
+    pixels: Tensor = processor(images=[torch.zeros(3, 64, 64, dtype=torch.uint8)], return_tensors="pt")["pixel_values"]
+    return {"pixel_values": pixels}
+
+
 def _open(image: Image) -> Any:
     from PIL import Image as Pillow
 

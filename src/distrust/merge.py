@@ -98,6 +98,8 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
         "output_dir": asked.output,
     }
     if asked.gold is not None:
+        for teacher in recipe["teachers"]:
+            teacher["feature"] = "auto"  # gold then tells of the items that are near it, too
         text = {} if asked.image else {"text": asked.text}
         recipe["gold"] = {"path": asked.gold, **text, "label": asked.label}
     if asked.test is not None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
-
 from distrust.gold import Gold
-from distrust.methods.adequate import Scored, _least, scored
+from distrust.methods.adequate import scored
 from distrust.methods.specialists import gather
+from distrust.methods.who_knows import Scored
 from tests.methods import noisy
 from tests.methods.specialist_worlds import ITEMS, LABELS, SPACE, teacher, work
 from tests.methods.test_specialists import Claims
@@ -56,10 +55,3 @@ def test_gold_of_nested_specialists_that_tells_nothing_apart_is_no_gold(tmp_path
     run = work(tmp_path, "abcdef", "abc", gold=Gold(ITEMS.ids[:2], LABELS[:2], SPACE))
     scored(run, gather(run), "auto", 1)
     assert run.notes[0].startswith("No gold tells")
-
-
-def test_the_simplest_is_taken_that_no_other_is_clearly_better_than() -> None:
-    noise = torch.randn(100, generator=torch.Generator().manual_seed(0))
-    near, far = 1 + noise / 10, 0.5 + noise.flip(0) / 10
-    assert _least({"simple": near + noise.roll(1) / 50 + 0.001, "fitted": near}) == "simple"
-    assert _least({"simple": near, "fitted": far}) == "fitted"

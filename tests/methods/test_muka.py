@@ -17,9 +17,10 @@ from distrust.gold import Gold
 from distrust.labelled import from_targets
 from distrust.labels import LabelSpace
 from distrust.methods import find
-from distrust.methods.adequate import Scored, scored
+from distrust.methods.adequate import scored
 from distrust.methods.muka import Muka
 from distrust.methods.specialists import gather
+from distrust.methods.who_knows import Scored
 from distrust.trust.distribution import certainty
 from tests.methods import noisy
 from tests.methods.specialist_worlds import ITEMS, LABELS, NAMES, SPACE, TEST, TEST_LABELS, teacher, work

@@ -18,12 +18,13 @@ from distrust.data import Items
 from distrust.errors import DataError, TeacherError, nearest
 from distrust.evidence import Evidence
 from distrust.files import fingerprint
-from distrust.images import Pictures
+from distrust.images import Pictures, blank
 from distrust.labels import LabelSpace
 from distrust.modules import Inputs, best_device, device_of, read_tensor, seeded, weights_key
 from distrust.pretrained import (
     Tokenised,
     accepted_inputs,
+    is_processor,
     load_classifier,
     load_tokenizer,
     pair,
@@ -96,8 +97,8 @@ class ClassifierTeacher:
             return {}, {}
         if options.feature != "auto":
             return {"feature": options.feature}, {"feature": options.head} if options.head else {}
-        answer = self._answering(self._read(PROBE))
-        path = taps.last_layer(self._model, lambda: answer(torch.arange(1)))
+        one = blank(self._tokenizer) if is_processor(self._tokenizer) else self._read(PROBE).batch(torch.arange(1))
+        path = taps.last_layer(self._model, lambda: self._logits(one))
         if path is None:
             raise TeacherError(f"{self.name} has no single layer that makes its logits; name its `feature` and `head`.")
         return {"feature": path + taps.INPUT}, {"feature": [path]}
@@ -124,13 +125,11 @@ class ClassifierTeacher:
 
     def _answering(self, tokens: Tokenised | Pictures) -> Callable[[Tensor], Tensor]:
         """From rows (n,) long to logits (n, C)."""
+        return lambda rows: self._logits(tokens.batch(rows))
+
+    def _logits(self, batch: dict[str, Tensor]) -> Tensor:
         here = device_of(self._model)
-
-        def answer(rows: Tensor) -> Tensor:
-            inputs = {name: value.to(here) for name, value in tokens.batch(rows).items()}
-            return self._model(**inputs).logits  # type: ignore[no-any-return]
-
-        return answer
+        return self._model(**{name: value.to(here) for name, value in batch.items()}).logits  # type: ignore[no-any-return]
 
 
 class ModuleTeacher:

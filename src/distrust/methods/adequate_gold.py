@@ -1,0 +1,155 @@
+"""Who knows an item, told by gold: what each way of knowing is worth on gold that was held out, and their blend.
+
+Knows specialists, scores and gold. Does not know how an item is scored without gold, or what a student is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distrust.methods.specialists import Specialists
+from distrust.methods.who_knows import Scored, beside, side_by_side
+from distrust.run import Run
+from distrust.trust.adequacy import Odds, calibrate, cross_fitted, found, soft_choice, surprise
+from distrust.trust.pattern import fit_pattern
+from distrust.trust.spreading import spread
+
+STRENGTHS = (10.0, 1.0, 0.1)  # of the pull of a pattern towards the energies
+INNER = 5  # parts of gold, each told by the others, that say how far what is nearby is to be believed
+FAINT = 0.01  # a share below which a way of knowing has no say
+Learn = Callable[[Tensor], Odds]  # from rows (k,) of gold to fit on, to log-odds of rows of items
+
+
+def by_gold(
+    run: Run, here: Specialists, several: dict[str, Scored], seen: Tensor | None, graph: Any | None, bare: Scored
+) -> Scored | None:
+    """A blend of all ways of knowing, each by how likely it makes gold that it was not fitted on; the report says whose.
+
+    None where gold tells no teachers apart.
+
+    Args:
+        several: scores by name; seen: (M, N) what scouts say, or None; graph: of who is near whom, or None;
+        bare: what is taken without gold.
+
+    Source: Yao et al. 2018, of the blend (pseudo-Bayesian model averaging, by cross-fitted log-likelihood).
+    """
+    part = run.gold.part("trust")
+    adequate = here.adequate(part.labels)  # (M, n)
+    row_of = {item: row for row, item in enumerate(part.ids)}
+    folds = [torch.tensor([row_of[item] for item in fold.held.ids]) for fold in run.gold.folds("trust")]
+    apart = adequate.any(0) & ~adequate.all(0)
+    if not folds or any(bool(apart.sum() == apart[held].sum()) for held in folds):
+        return None
+    at = torch.tensor(here.items.rows(part.ids))
+    blind = bare.scores if bare.odds else soft_choice(bare.scores).log()
+    learners: dict[str, Learn] = {"what is taken without gold": lambda _: lambda rows: blind[:, rows]}
+    learners |= _calibrated(several, seen, adequate, at)
+    learners |= _nearby(here, graph, blind == -torch.inf, seen, adequate, at, part.labels)
+    learners |= _patterns(here, several, seen, adequate, at)
+    odds = {
+        name: cross_fitted(lambda rest, learn=learn: lambda held: learn(rest)(at[held]), adequate, folds)  # type: ignore[misc]
+        for name, learn in learners.items()
+    }
+    shares = _shares({name: surprise(one, adequate)[apart] for name, one in odds.items()})
+    right = {name: f"{100 * float(found(one, adequate)[apart].mean()):.0f} %" for name, one in odds.items()}
+    taken = " and ".join(f"{name} ({100 * share:.0f} %)" for name, share in shares.items())
+    both = float(found(_blended(odds, shares), adequate)[apart].mean())
+    run.note(
+        f"Who knows an item is told by {taken}, chosen by gold: of the {int(apart.sum())} gold items that tell teachers "
+        f"apart, each judged by a fit without it, the surest teacher knew the class of {100 * both:.0f} % "
+        f"({', '.join(f'{name} {share}' for name, share in right.items())})."
+    )
+    rows = torch.arange(len(here.items))
+    return Scored(_blended({name: learners[name](torch.arange(len(part)))(rows) for name in shares}, shares), odds=True)
+
+
+def _shares(surprises: dict[str, Tensor]) -> dict[str, float]:
+    """What say each has, by minus the log of what it gave gold (n,): shares that sum to one, faint ones left out."""
+    likely = torch.stack([-one.double().sum() for one in surprises.values()]).softmax(0)
+    kept = torch.where(likely >= FAINT, likely, 0.0)
+    shares = zip(surprises, (kept / kept.sum()).tolist(), strict=True)
+    return dict(sorted(((name, share) for name, share in shares if share), key=lambda one: -one[1]))
+
+
+def _blended(odds: dict[str, Tensor], shares: dict[str, float]) -> Tensor:
+    """Log-chances (M, n) of a mixture; -inf where a teacher said nothing."""
+    chances = torch.stack([share * soft_choice(odds[name], 1.0) for name, share in shares.items()]).sum(0)
+    silent = next(iter(odds.values())) == -torch.inf
+    return chances.clamp(min=torch.finfo(chances.dtype).tiny).log().masked_fill(silent, -torch.inf)
+
+
+def _calibrated(several: dict[str, Scored], seen: Tensor | None, adequate: Tensor, at: Tensor) -> dict[str, Learn]:
+    """By name, from rows of gold (k,) to log-odds: every score, and the scouts, brought to one scale.
+
+    Args:
+        adequate: (M, n) who knows each gold item; at: (n,) the gold items' rows.
+    """
+
+    def calibrating(scores: Tensor) -> Learn:
+        def learn(rest: Tensor) -> Odds:
+            fitted = calibrate(scores[:, at[rest]], adequate[:, rest])
+            return lambda rows: fitted.scores(scores[:, rows])
+
+        return learn
+
+    learners = {name: calibrating(one.scores) for name, one in several.items()}
+    if seen is not None:
+        learners["scouts"] = calibrating(beside(several["energy"].scores, seen))
+    return learners
+
+
+def _patterns(
+    here: Specialists, several: dict[str, Scored], seen: Tensor | None, adequate: Tensor, at: Tensor
+) -> dict[str, Learn]:
+    """As `_calibrated`: patterns of what all teachers say, where they state logits."""
+    if "energy" not in several:
+        return {}
+    heads, said = several["energy"].scores, side_by_side(here)
+
+    def reading(scores: Tensor, strength: float) -> Learn:
+        def learn(rest: Tensor) -> Odds:
+            fitted = fit_pattern(scores[:, at[rest]], said[at[rest]], adequate[:, rest], strength)
+            return lambda rows: fitted.scores(scores[:, rows], said[rows])
+
+        return learn
+
+    learners = {f"pattern ({strength:g})": reading(heads, strength) for strength in STRENGTHS}
+    if seen is not None:
+        both = beside(heads, seen)
+        learners |= {f"scouts and pattern ({strength:g})": reading(both, strength) for strength in STRENGTHS}
+    return learners
+
+
+def _nearby(
+    here: Specialists, graph: Any | None, silent: Tensor, seen: Tensor | None, adequate: Tensor, at: Tensor, labels: Tensor
+) -> dict[str, Learn]:
+    """As `_calibrated`: gold's classes, spread to what is near in all teachers' features; alone, and beside scouts.
+
+    Args:
+        graph: of who is near whom, or None; silent: (M, N) bool, who said nothing; labels: (n,) of gold.
+    """
+    if graph is None:
+        return {}
+    known = here.known.float()
+
+    def spreading(rows: Tensor) -> Tensor:
+        chances = known @ spread(graph, at[rows], labels[rows], known.shape[1]).T
+        return chances.log().masked_fill(silent, -torch.inf)  # (M, N)
+
+    def with_(extra: Tensor | float) -> Learn:
+        def learn(rest: Tensor) -> Odds:
+            unseen = cross_fitted(
+                lambda some: lambda held: (spreading(rest[some]) + extra)[:, at[rest[held]]],
+                adequate[:, rest],
+                torch.arange(len(rest)).tensor_split(min(INNER, len(rest))),
+            )
+            fitted, told = calibrate(unseen, adequate[:, rest]), spreading(rest) + extra
+            return lambda rows: fitted.scores(told[:, rows])
+
+        return learn
+
+    return {"gold nearby": with_(0.0)} | ({} if seen is None else {"gold nearby and scouts": with_(seen)})

@@ -1,0 +1,56 @@
+"""Who knows an item, as values: scores of all teachers on all items, and what all of them say side by side.
+
+Does not know how an item is scored, or what a student is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distrust.methods.specialists import Specialists
+from distrust.trust.adequacy import choice, soft_choice
+from distrust.trust.spreading import neighbourhood
+
+MOST = 50_000  # items of which each pair is looked at for who is near whom
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores (M, N), higher for who knows the item better, -inf where nothing was said; and how they are to be read."""
+
+    scores: Tensor
+    odds: bool  # log-odds, whose softmax over teachers are chances; else in [0, 1], as in the paper
+
+    def weights(self, hard: bool, tau: float) -> Tensor:
+        """(M, N): MUKA, equation 5 or 6. τ is of scores in [0, 1]; log-odds are chances as they are."""
+        return choice(self.scores) if hard else soft_choice(self.scores, 1.0 if self.odds else tau)
+
+    @property
+    def on_one_scale(self) -> Tensor:
+        """(M, N) in [0, 1], as equation 7 compares them: the scores, or the chances that log-odds stand for."""
+        silent = self.scores == -torch.inf
+        return soft_choice(self.scores, 1.0).masked_fill(silent, -torch.inf) if self.odds else self.scores
+
+
+def side_by_side(here: Specialists) -> Tensor:
+    """All teachers' logits in a row: (N, ΣC_own); 0 where one said nothing."""
+    said = torch.cat([one.logits for one in here.members], 1)
+    return said.masked_fill(~said.isfinite(), 0.0)
+
+
+def beside(odds: Tensor, seen: Tensor) -> Tensor:
+    """Log-chances of the one plus those of the other: (M, N) twice to (M, N); silence stays silence."""
+    chances = soft_choice(odds, 1.0).clamp(min=torch.finfo(odds.dtype).tiny)
+    return (chances.log() + seen).masked_fill(odds == -torch.inf, -torch.inf)
+
+
+def nearby(here: Specialists) -> Any | None:
+    """Who is near whom in all teachers' features (N, N); None where one keeps none, or there are too many items to look."""
+    features = [one.evidence.features for one in here.members]
+    if not all(features) or not 1 < len(here.items) <= MOST:
+        return None
+    return neighbourhood([next(iter(one.values()))[:] for one in features])
