@@ -11,6 +11,7 @@ from torch import Tensor
 from distrust.errors import DataError
 from distrust.evidence import Evidence
 from distrust.trust.panel_asking import LONGEST, Asking, plan_asking
+from distrust.trust.panel_rows import rows_of
 from tests.trust.panel_world import world
 
 Pilot = tuple[list[Evidence], Tensor, Asking]
@@ -26,7 +27,8 @@ def test_who_asks_everybody_has_the_whole_panel(pilot: Pilot) -> None:
     evidence, _, asking = pilot
     chances, calls = replace(asking, order=(8, 2, 3, 0, 1, 4, 7, 6, 5), threshold=2.0).ask(evidence)
     assert calls.tolist() == [9] * 40
-    torch.testing.assert_close(chances, asking.panel.posterior(evidence))
+    rows = rows_of(evidence)
+    torch.testing.assert_close(chances[rows.item, rows.column], torch.from_numpy(asking.pooled.chances(rows, None)))
 
 
 def test_an_item_is_asked_until_it_is_sure(pilot: Pilot) -> None:

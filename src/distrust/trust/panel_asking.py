@@ -16,7 +16,7 @@ from torch import Tensor
 from distrust.errors import DataError
 from distrust.evidence import Evidence
 from distrust.labels import ABSTAIN
-from distrust.trust.panel import Panel, panel
+from distrust.trust.panel_pooled import Pooled, members_of, pooled
 from distrust.trust.panel_rows import Array, Rows, check_gold, rows_of
 
 FOLDS = 5
@@ -29,7 +29,7 @@ STEPS = np.linspace(0.3, 0.999, 70)  # thresholds tried
 class Asking:
     """An order of asking, and how sure is sure enough."""
 
-    panel: Panel
+    pooled: Pooled  # and not its blend: of the few claims there are at first, the plain logit is too sure
     order: tuple[int, ...]  # teachers worth asking, the first first
     threshold: float
 
@@ -43,7 +43,7 @@ class Asking:
             Chances (B, K) of the candidates given the claims that were bought, and calls made (B,) long.
         """
         rows = rows_of(evidence)
-        steps = [_given(self.panel, rows, self.order[: count + 1]) for count in range(len(self.order))]
+        steps = [_given(self.pooled, rows, self.order[: count + 1]) for count in range(len(self.order))]
         sure = np.stack([np.maximum.reduceat(np.where(rows.none, 0, one), rows.start) for one in steps])  # (S, B)
         calls = _calls(sure, self.threshold)
         chances = np.zeros((len(evidence[0]), len(evidence[0].space)))
@@ -72,14 +72,14 @@ def plan_asking(
     labels = check_gold(gold, evidence)
     if (labels == ABSTAIN).any() or len(labels) < 2 * FOLDS:
         raise DataError(f"A pilot needs gold on every item and {2 * FOLDS} items or more; choose its items first.")
-    fitted, rows = panel(evidence, gold, groups), rows_of(evidence)
+    rows, members = rows_of(evidence), members_of(groups, len(evidence))
+    fitted = pooled(rows, labels, members, None)
     budget = share * len(evidence)
     order = _greedy(fitted, rows, rows.target(labels), min(len(evidence), max(1, round(LONGEST * budget))))
     fold = np.random.default_rng(0).permutation(len(labels)) % FOLDS
     sure = np.zeros((len(order), len(labels)))
     for held in range(FOLDS):
-        hidden = torch.from_numpy(np.where(fold == held, ABSTAIN, labels))
-        other = panel(evidence, hidden, groups)
+        other = pooled(rows, np.where(fold == held, ABSTAIN, labels), members, None)
         for count in range(len(order)):
             chances = _given(other, rows, order[: count + 1])
             best = np.maximum.reduceat(np.where(rows.none, 0, chances), rows.start)
@@ -88,7 +88,7 @@ def plan_asking(
     return Asking(fitted, tuple(order), max(within, default=0.0))
 
 
-def _greedy(fitted: Panel, rows: Rows, target: Array, count: int) -> list[int]:
+def _greedy(fitted: Pooled, rows: Rows, target: Array, count: int) -> list[int]:
     """Teachers in the order in which each lowers the log-loss on gold the most, given those before it."""
     order: list[int] = []
     while len(order) < count:
@@ -98,7 +98,7 @@ def _greedy(fitted: Panel, rows: Rows, target: Array, count: int) -> list[int]:
     return order
 
 
-def _given(fitted: Panel, rows: Rows, asked: Sequence[int]) -> Array:
+def _given(fitted: Pooled, rows: Rows, asked: Sequence[int]) -> Array:
     """Chances (R,) given the claims of those who were asked; what nobody said yet is no candidate and has chance 0."""
     heard = np.zeros(rows.votes.shape[1])
     heard[list(asked)] = 1
