@@ -47,7 +47,7 @@ WORLDS = {  # the recorded teachers are right of 72 and 75 %; ours are to err as
     "arithmetic": Upbringing(3000, 2, Taught(80, 3, 800, 8, 0.8), Taught(96, 3, 800, 8, 0.72)),
     "shuffled": Upbringing(3000, 2, Taught(80, 3, 800, 8, 0.8), Taught(96, 3, 800, 8, 0.72)),
 }
-STEPS = {"coin": 400, "letters": 400, "arithmetic": 400, "shuffled": 400}  # of every fit of a family, however much it learns
+STEPS = {"coin": 400, "letters": 400, "arithmetic": 400, "shuffled": 1200}  # of every fit
 LOOP = Train(num_train_epochs=1, learning_rate=3e-3, per_device_train_batch_size=8, warmup_ratio=0.1)
 BARE: dict[str, Any] = {  # no cell has gold
     **{"stop": "never", "gold_weight": 0, "calibrate": "none"},
