@@ -125,7 +125,7 @@ def _value(of: Figures, name: str) -> str:
 
 def _drifts(of: Figures, cells: list[str]) -> list[str]:
     """How far the teachers went, beside where the algorithm sends terms that can say anything."""
-    alphas = {"okd.alpha10": 0.1, "okd": 0.25, "okd.alpha50": 0.5}
+    alphas = {"okd": 0.1, "okd.alpha25": 0.25, "okd.alpha50": 0.5}
     known = {name: [cell for cell in cells if f"{cell}.{name}.drift" in of] for name in alphas}
     if not any(known.values()):
         return []

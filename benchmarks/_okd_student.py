@@ -45,7 +45,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "forward_longer": ("gkd", {"on_policy": 0}),  # control: as many more steps as okd's cost buys
     "tuned_first": ("gkd", {"on_policy": 0}),  # control: the terms learn the texts alone, and then stand still
     "okd.alpha0": ("okd", {"rank": 8, "alpha": 0.0}),  # control: labels alone, no pull
-    "okd.alpha10": ("okd", {"rank": 8, "alpha": 0.1}),
+    "okd.alpha25": ("okd", {"rank": 8, "alpha": 0.25}),
     "okd.alpha50": ("okd", {"rank": 8, "alpha": 0.5}),
     "taid": ("taid", {}),
     "distillm": ("distillm", {}),

@@ -43,9 +43,11 @@ def test_the_first_step_is_the_plain_forward_divergence_whatever_alpha(tmp_path:
         assert equal(plain, moved), alpha
 
 
-def test_both_sides_move_as_the_equations_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", [None, 5e-4])
+def test_both_sides_move_as_the_equations_say(tmp_path: Path, rate: float | None) -> None:
+    """At one rate, the student's, or each at its own."""
     loop = tutored.LOOP.model_copy(update={"num_train_epochs": 3, "per_device_train_batch_size": 48, "max_grad_norm": None})
-    found = learnt(tmp_path, Okd(rank=4, alpha=0.4), loop=loop)
+    found = learnt(tmp_path, Okd(rank=4, alpha=0.4, teacher_learning_rate=rate), loop=loop)
     told = tutored.pool()
     student, teacher = tutored.student().module, tutored.teacher().model
     batch = tutored.student().encode_told(told, told.columns["completion"]).batch(torch.arange(48))
@@ -53,15 +55,15 @@ def test_both_sides_move_as_the_equations_say(tmp_path: Path) -> None:
     counted = labels >= 0
     with attached(teacher.module, 4, 2.0) as terms:
         mine = torch.optim.AdamW(student.parameters(), 5e-3, weight_decay=0.0)
-        its = torch.optim.AdamW([one for own in terms for one in own.parameters()], 5e-4, weight_decay=0.0)
+        its = torch.optim.AdamW([one for own in terms for one in own.parameters()], rate or 5e-3, weight_decay=0.0)
         for step in range(3):
             q = student(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
             p = teacher.module(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
             own = (p.detach().exp() * (p.detach() - q)).sum(-1).mean()
             other = 0.4 * (q.detach().exp() * (q.detach() - p)).sum(-1).mean()
             (own + other + 0.6 * functional.nll_loss(p, labels[counted])).backward()
-            for optimiser, rate in ((mine, 5e-3), (its, 5e-4)):
-                optimiser.param_groups[0]["lr"] = rate * (1 - step / 3)
+            for optimiser, own_rate in ((mine, 5e-3), (its, rate or 5e-3)):
+                optimiser.param_groups[0]["lr"] = own_rate * (1 - step / 3)
                 optimiser.step()
                 optimiser.zero_grad()
     for name, value in student.state_dict().items():

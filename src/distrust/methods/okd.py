@@ -31,7 +31,6 @@ from distrust.students import Student
 from distrust.students.causal import CausalStudent, writer
 from distrust.students.completions import Exchanges
 
-SLOWER = 0.1  # the terms' rate as a share of the student's
 BEFORE = "original"  # the side of the teacher without its terms
 
 
@@ -39,7 +38,7 @@ class Okd(Strict):
     """Options of okd. The paper gives neither alpha nor scale, temperature or the terms' rate: these defaults are ours."""
 
     alpha: float = Field(
-        0.25,
+        0.1,
         ge=0,
         le=1,
         description="how far the teacher is pulled to the student, the rest to the texts; to be tuned",
@@ -54,7 +53,7 @@ class Okd(Strict):
     targets: list[str] = Field(
         default_factory=list, description="last names of the teacher's layers to adapt; default: queries and values"
     )
-    teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: a tenth of the student's")
+    teacher_learning_rate: float | None = Field(None, gt=0, description="of the terms; default: the student's")
     anchor: float = Field(
         0.0, ge=0, description="weight of the adapted teacher's divergence from the original one: one more forward a step"
     )
@@ -77,9 +76,7 @@ def okd(run: Run, options: Okd) -> Student:
     """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
     told = texts(run, [its], options.gold_weight)
-    rate = options.teacher_learning_rate or SLOWER * (
-        run.options.learning_rate or run.new_student(run.seed).default_learning_rate
-    )
+    rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
     with (
         attached(
