@@ -16,7 +16,7 @@ from typing import Any
 from distrust.recipe import Answer
 
 PEOPLE = ("Alice", "Bob", "Claire")
-COLOURS = ("red", "blue", "green", "white", "black", "pink", "brown", "yellow")
+COLOURS = ("red", "blue", "green", "white", "black", "pink", "brown", "yellow", "grey", "orange", "purple", "golden")
 STEPS, SWAPS, HIGHEST = 3, 1, 9
 
 
@@ -42,11 +42,13 @@ class Family:
     def questions(self, count: int, seed: int, without: frozenset[str] = frozenset()) -> list[Question]:
         """So many different questions, none of `without`: a function of the seed."""
         draw, found = random.Random(f"{self.name}/{seed}"), dict[str, Question]()
-        while len(found) < count:
+        for _ in range(100 * count):
             one = self.make(draw)
             if one.text not in without:
                 found.setdefault(one.text, one)
-        return list(found.values())
+            if len(found) == count:
+                return list(found.values())
+        raise ValueError(f"There are no {count} different questions of {self.name}.")
 
 
 def families() -> list[Family]:
