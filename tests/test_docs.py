@@ -85,7 +85,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 def llm_recipe(page: str, name: str, address: str) -> None:
     """The page's first recipe as a file, with a server that is there and a student that needs no download."""
     recipe = yaml.safe_load(blocks(page, "yaml")[0])
-    recipe["teachers"][0] |= {"base_url": f"{address}/fine/v1", "model": "m", "labels": ANSWERS}
+    recipe["teachers"][0] |= {"base_url": f"{address}/fine/v1", "labels": ANSWERS}
     Path(name).write_text(yaml.safe_dump(recipe | {"student": {"kind": "ngram"}}), encoding="utf-8")
 
 

@@ -186,7 +186,7 @@ def _server(teacher: Endpoint, recipe: Recipe, task: Task) -> str:
         built = build_teacher(quick, task, book, recipe)
         assert isinstance(built, EndpointTeacher)
         built.prompt.render(task.pool, 0)
-        lists = built.reach()
+        remark = built.reach()
     key = "no key" if teacher.api_key is None else f"its key {teacher.api_key} is set"
     price = "price known" if teacher.price.known else "price unknown"
-    return f"{teacher.base_url} answers; {key}, {price}" + ("" if lists else "; the server does not list its models")
+    return f"{teacher.base_url} answers; {key}, {price}" + (f"; {remark}" if remark else "")

@@ -98,12 +98,12 @@ def test_a_server_that_lists_no_models_is_well(distrust: Call, world: dict[str, 
     assert said["teacher llm"][1].endswith("answers; no key, price unknown; the server does not list its models")
 
 
-def test_a_model_that_is_not_in_the_list_is_a_problem(distrust: Call, world: dict[str, Any], address: str) -> None:
+def test_a_model_that_is_not_in_the_list_is_named(distrust: Call, world: dict[str, Any], address: str) -> None:
     world["teachers"] = [server(address, model="medum-8b")]
     code, said = checked(distrust, world)
-    assert code == 2 and said["teacher llm"][0] == "PROBLEM"
-    words = "the server lists no model 'medum-8b'; did you mean 'medium-8b:latest'? it has m, medium-8b:latest."
-    assert words in said["teacher llm"][1]
+    assert code == 0 and said["teacher llm"][0] == "ok"
+    words = "the server lists no model 'medum-8b'; did you mean 'medium-8b:latest'? it has m, medium-8b:latest"
+    assert said["teacher llm"][1].endswith(words)
 
 
 def test_a_classifier_is_loaded(distrust: Call, world: dict[str, Any]) -> None:

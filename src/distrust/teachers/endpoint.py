@@ -146,13 +146,14 @@ class EndpointTeacher:
             ended=self._ended,
         )
 
-    def reach(self) -> bool:
-        """Ask the server for its models, which costs nothing: whether it lists any.
+    def reach(self) -> str:
+        """Ask the server for its models, which is free: what is to be said of its list, nothing where this one is in it.
+
+        One that is not listed may be served all the same: some servers answer for any name, or load what is asked for.
 
         Raises:
-            TeacherError: it is out of reach, or lists models and not this one.
+            TeacherError: it is out of reach.
         """
-
         found: list[str] = []
         wanted = self.recipe.model
 
@@ -164,10 +165,11 @@ class EndpointTeacher:
             found.extend(said)
 
         _run(knock())
-        if found and not any(wanted == one or wanted.partition(":")[0] == one.partition(":")[0] for one in found):
-            near = nearest(show(wanted), map(show, found), say="it has")  # `NAME:latest` goes by NAME, and more such
-            raise TeacherError(f"Teacher {self.name!r}: the server lists no model {wanted!r}; {near}.")
-        return bool(found)
+        if not found:
+            return "the server does not list its models"
+        if any(wanted == one or wanted.partition(":")[0] == one.partition(":")[0] for one in found):
+            return ""  # `NAME:latest` goes by NAME, and more such
+        return f"the server lists no model {show(wanted)!r}; {nearest(show(wanted), map(show, found), say='it has')}"
 
     def _teller(self, buying: Buying, wanted: int, there: int) -> Callable[[int], None]:
         start, told = time.monotonic(), 0.0
