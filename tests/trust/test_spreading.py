@@ -14,7 +14,8 @@ WHICH = torch.arange(60) // 30
 
 
 def naive(features: torch.Tensor, rows: list[int], labels: list[int], classes: int, neighbours: int) -> np.ndarray:
-    """The limit of the iteration, solved in double precision: (1 - α)(I - αS)⁻¹Y, scaled to sum to one."""
+    """The limit of the iteration, solved in double precision: (1 - α)(I - αS)⁻¹Y, scaled to sum to one, and a little of
+    how often each class is told."""
     unit = features.double() / features.double().norm(dim=1, keepdim=True)
     count = len(unit)
     near = np.zeros((count, count))
@@ -27,33 +28,39 @@ def naive(features: torch.Tensor, rows: list[int], labels: list[int], classes: i
     start = np.zeros((count, classes))
     start[rows, labels] = 1
     mass = np.linalg.solve(np.eye(count) - FAR * scaled, (1 - FAR) * start)
-    return (1 - FAINT) * mass / mass.sum(1, keepdims=True) + FAINT / classes
+    return (1 - FAINT) * mass / mass.sum(1, keepdims=True) + FAINT * start[rows].mean(0)
+
+
+def told(*labels: int, classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
 
 
 def test_it_comes_to_the_closed_form() -> None:
     rows, labels = [0, 3, 31, 40], [0, 0, 1, 1]
-    found = spread(neighbourhood([TWO], 7), torch.tensor(rows), torch.tensor(labels), 3)
+    found = spread(neighbourhood([TWO], 7), torch.tensor(rows), told(*labels, classes=3))
     torch.testing.assert_close(found.double(), torch.from_numpy(naive(TWO, rows, labels, 3, 7)), atol=2e-3, rtol=0)
 
 
-def test_one_label_a_cluster_tells_the_cluster_and_a_class_without_gold_stays_possible() -> None:
-    chances = spread(neighbourhood([TWO, TWO * 3]), torch.tensor([5, 50]), torch.tensor([0, 1]), 3)
+def test_one_label_a_cluster_tells_the_cluster_and_columns_spread_by_themselves() -> None:
+    graph, rows = neighbourhood([TWO, TWO * 3]), torch.tensor([5, 50])
+    chances = spread(graph, rows, told(0, 1, classes=2))
     assert bool((chances.argmax(-1) == WHICH).all())
     torch.testing.assert_close(chances.sum(-1), torch.ones(60))
-    assert bool((chances[:, 2] > 0).all())
+    beside = spread(graph, rows, torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]))  # the third knows both
+    torch.testing.assert_close(beside, torch.cat([chances, torch.ones(60, 1)], 1))
 
 
-def test_where_no_gold_is_near_all_classes_are_alike() -> None:
-    chances = spread(neighbourhood([TWO], 5), torch.tensor([5]), torch.tensor([0]), 2)
-    torch.testing.assert_close(chances[30:], torch.full((30, 2), 0.5))
-    assert bool((chances[:30, 0] > 0.99).all())
+def test_where_nothing_is_near_goes_what_is_told_on_average() -> None:
+    chances = spread(neighbourhood([TWO], 5), torch.tensor([5, 6, 7]), torch.tensor([[1.0], [1.0], [0.4]]))
+    torch.testing.assert_close(chances[30:], torch.full((30, 1), 0.8))
+    assert 0.4 < chances[8] < 1
 
 
 def test_the_order_of_items_and_the_scale_of_a_source_change_nothing() -> None:
     turn = torch.arange(59, -1, -1)
-    plain = spread(neighbourhood([TWO, WHICH[:, None] + 1.0]), torch.tensor([0, 31]), torch.tensor([0, 1]), 2)
+    plain = spread(neighbourhood([TWO, WHICH[:, None] + 1.0]), torch.tensor([0, 31]), told(0, 1, classes=2))
     moved = [100 * TWO[turn], WHICH[turn][:, None] + 1.0]
-    turned = spread(neighbourhood(moved), torch.tensor([59, 28]), torch.tensor([0, 1]), 2)
+    turned = spread(neighbourhood(moved), torch.tensor([59, 28]), told(0, 1, classes=2))
     torch.testing.assert_close(turned[turn], plain, atol=1e-5, rtol=0)
 
 

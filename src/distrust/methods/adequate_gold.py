@@ -6,6 +6,7 @@ Knows specialists, scores and gold. Does not know how an item is scored without 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from distrust.trust.spreading import spread
 
 STRENGTHS = (10.0, 1.0, 0.1)  # of the pull of a pattern towards the energies
 INNER = 5  # parts of gold, each told by the others, that say how far what is nearby is to be believed
+LEAST = 1e-6  # of a chance, so that what is nearby rules nobody out
 FAINT = 0.01  # a share below which a way of knowing has no say
 Learn = Callable[[Tensor], Odds]  # from rows (k,) of gold to fit on, to log-odds of rows of items
 
@@ -48,7 +50,7 @@ def by_gold(
     blind = bare.scores if bare.odds else soft_choice(bare.scores).log()
     learners: dict[str, Learn] = {"what is taken without gold": lambda _: lambda rows: blind[:, rows]}
     learners |= _calibrated(several, seen, adequate, at)
-    learners |= _nearby(here, graph, blind == -torch.inf, seen, adequate, at, part.labels)
+    learners |= _nearby(graph, blind == -torch.inf, seen, adequate, at)
     learners |= _patterns(here, several, seen, adequate, at)
     odds = {
         name: cross_fitted(lambda rest, learn=learn: lambda held: learn(rest)(at[held]), adequate, folds)  # type: ignore[misc]
@@ -124,30 +126,29 @@ def _patterns(
     return learners
 
 
-def _nearby(
-    here: Specialists, graph: Any | None, silent: Tensor, seen: Tensor | None, adequate: Tensor, at: Tensor, labels: Tensor
-) -> dict[str, Learn]:
-    """As `_calibrated`: gold's classes, spread to what is near in all teachers' features; alone, and beside scouts.
+def _nearby(graph: Any | None, silent: Tensor, seen: Tensor | None, adequate: Tensor, at: Tensor) -> dict[str, Learn]:
+    """As `_calibrated`: who knows gold items, spread to what is near in all teachers' features; alone, and beside scouts.
 
     Args:
-        graph: of who is near whom, or None; silent: (M, N) bool, who said nothing; labels: (n,) of gold.
+        graph: of who is near whom, or None; silent: (M, N) bool, who said nothing.
     """
     if graph is None:
         return {}
-    known = here.known.float()
 
-    def spreading(rows: Tensor) -> Tensor:
-        chances = known @ spread(graph, at[rows], labels[rows], known.shape[1]).T
-        return chances.log().masked_fill(silent, -torch.inf)  # (M, N)
+    @cache
+    def spreading(*rows: int) -> Tensor:
+        known = list(rows)
+        near = spread(graph, at[known], adequate[:, known].T.float()).T.clamp(min=LEAST)
+        return near.log().masked_fill(silent, -torch.inf)  # (M, N)
 
     def with_(extra: Tensor | float) -> Learn:
         def learn(rest: Tensor) -> Odds:
             unseen = cross_fitted(
-                lambda some: lambda held: (spreading(rest[some]) + extra)[:, at[rest[held]]],
+                lambda some: lambda held: (spreading(*rest[some].tolist()) + extra)[:, at[rest[held]]],
                 adequate[:, rest],
                 torch.arange(len(rest)).tensor_split(min(INNER, len(rest))),
             )
-            fitted, told = calibrate(unseen, adequate[:, rest]), spreading(rest) + extra
+            fitted, told = calibrate(unseen, adequate[:, rest]), spreading(*rest.tolist()) + extra
             return lambda rows: fitted.scores(told[:, rows])
 
         return learn

@@ -1,6 +1,6 @@
-"""Which class an item is of, told by gold items through likenesses: labels that spread over a graph of neighbours.
+"""What is known of a few items, told of those that are like them: it spreads over a graph of neighbours.
 
-Knows features of items, and labels of a few. Does not know who the features are from, or what is made of the chances.
+Knows features of items, and what is said of some. Does not know who the features are from, or what is made of the chances.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEIGHBOURS = 10
 FAR = 0.9  # α: how much of an item's label comes over the graph, the rest being its own
 NEAR = 0.3  # the same for chances that every item has already: chosen on CLINC150, TREC and digits
 STEPS = 50  # 0.9 ** 50 is half a hundredth
-FAINT = 1e-3  # of a chance, so that no item's neighbours alone rule a class out
+FAINT = 1e-3  # of a chance, so that no item's neighbours alone rule anything out
 
 
 def neighbourhood(features: Sequence[Tensor], neighbours: int = NEIGHBOURS) -> Any:
@@ -45,21 +45,23 @@ def neighbourhood(features: Sequence[Tensor], neighbours: int = NEIGHBOURS) -> A
     return both.multiply(scale[:, None]).multiply(scale[None, :]).tocsr()
 
 
-def spread(graph: Any, rows: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Chances of each class by what gold says nearby: (N, classes), rows summing to one, even where none is near.
+def spread(graph: Any, rows: Tensor, told: Tensor) -> Tensor:
+    """What is told of some items, spread to all that are near them: (N, K) chances; what is told on average where none is.
 
     Args:
         graph: (N, N), of `neighbourhood`.
-        rows, labels: (n,) long, gold items' places and classes, each place once.
+        rows: (n,) long, the places of items that are told of, each once; told: (n, K) in [0, 1], such as their classes, or
+            who knows these. It need not sum to one, and each of its columns spreads by itself.
 
     Source: Zhou et al. 2004 (Learning with local and global consistency), iterated.
     """
-    start = np.zeros((graph.shape[0], classes))
-    start[rows.numpy(), labels.numpy()] = 1
+    start = np.zeros((graph.shape[0], told.shape[1] + 1))  # the last column: how near anything is that is told of
+    start[rows.numpy(), :-1] = told.numpy()
+    start[rows.numpy(), -1] = 1
     mass = _settled(graph, start, FAR)
-    total = mass.sum(1, keepdims=True)
-    chances = np.where(total > 0, mass / np.where(total > 0, total, 1), 1 / classes)
-    return torch.from_numpy((1 - FAINT) * chances + FAINT / classes).float()
+    usual, total = told.double().mean(0).numpy(), mass[:, -1:]
+    chances = np.where(total > 0, mass[:, :-1] / np.where(total > 0, total, 1), usual)
+    return torch.from_numpy((1 - FAINT) * chances + FAINT * usual).float()
 
 
 def smooth(graph: Any, chances: Tensor) -> Tensor:
