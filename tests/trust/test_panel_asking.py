@@ -35,12 +35,13 @@ def test_an_item_is_asked_until_it_is_sure(pilot: Pilot) -> None:
     evidence, _, asking = pilot
     steps = [replace(asking, order=asking.order[: count + 1], threshold=2.0).ask(evidence)[0] for count in range(5)]
     chances, calls = replace(asking, threshold=0.6).ask(evidence)
-    assert len(asking.order) == round(LONGEST * 0.3 * 9) == 5 and 1 < float(calls.double().mean()) < 5
+    assert len(asking.order) == round(LONGEST * 0.3 * 9) == 5 and asking.least == 2 < float(calls.double().mean()) < 5
     for item in range(40):
-        sure = [count for count in range(5) if float(steps[count][item, :-1].max()) >= 0.6]
+        sure = [count for count in range(asking.least - 1, 5) if float(steps[count][item, :-1].max()) >= 0.6]
         assert int(calls[item]) == (sure[0] + 1 if sure else 5)
         torch.testing.assert_close(chances[item], steps[int(calls[item]) - 1][item])
-    assert replace(asking, threshold=0.0).ask(evidence)[1].tolist() == [1] * 40
+    for least in (1, 2):
+        assert replace(asking, threshold=0.0, least=least).ask(evidence)[1].tolist() == [least] * 40
 
 
 def test_the_first_to_be_asked_lowers_the_log_loss_most(pilot: Pilot) -> None:

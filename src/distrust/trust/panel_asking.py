@@ -21,6 +21,7 @@ from distrust.trust.panel_rows import Array, Rows, check_gold, rows_of
 
 FOLDS = 5
 LONGEST = 2.0  # an item is asked of at most this many times the mean number of calls
+RIVALS = 3  # calls before an item may stop, where the share allows: with one answer there is no rival, and it looks sure
 UNHEARD = 1e-3  # chance of a right answer that nobody gave yet, inside a log
 STEPS = np.linspace(0.3, 0.999, 70)  # thresholds tried
 
@@ -32,6 +33,7 @@ class Asking:
     pooled: Pooled  # and not its blend: of the few claims there are at first, the plain logit is too sure
     order: tuple[int, ...]  # teachers worth asking, the first first
     threshold: float
+    least: int  # calls of an item at least
 
     def ask(self, evidence: Sequence[Evidence]) -> tuple[Tensor, Tensor]:
         """Ask item by item in order, until sure or at the end of the order.
@@ -45,7 +47,7 @@ class Asking:
         rows = rows_of(evidence)
         steps = [_given(self.pooled, rows, self.order[: count + 1]) for count in range(len(self.order))]
         sure = np.stack([np.maximum.reduceat(np.where(rows.none, 0, one), rows.start) for one in steps])  # (S, B)
-        calls = _calls(sure, self.threshold)
+        calls = _calls(sure, self.threshold, self.least)
         chances = np.zeros((len(evidence[0]), len(evidence[0].space)))
         chances[rows.item, rows.column] = np.stack(steps)[calls[rows.item] - 1, np.arange(len(rows.item))]
         return torch.from_numpy(chances), torch.from_numpy(calls)
@@ -84,8 +86,9 @@ def plan_asking(
             chances = _given(other, rows, order[: count + 1])
             best = np.maximum.reduceat(np.where(rows.none, 0, chances), rows.start)
             sure[count, fold == held] = best[fold == held]
-    within = [float(one) for one in STEPS if _calls(sure, float(one)).mean() <= budget]
-    return Asking(fitted, tuple(order), max(within, default=0.0))
+    least = min(RIVALS, max(1, int(budget)))
+    within = [float(one) for one in STEPS if _calls(sure, float(one), least).mean() <= budget]
+    return Asking(fitted, tuple(order), max(within, default=0.0), least)
 
 
 def _greedy(fitted: Pooled, rows: Rows, target: Array, count: int) -> list[int]:
@@ -111,7 +114,7 @@ def _given(fitted: Pooled, rows: Rows, asked: Sequence[int]) -> Array:
     return chances
 
 
-def _calls(sure: Array, threshold: float) -> np.ndarray:
-    """Calls made on each item, (B,) long from 1: until sure (S, B) passes the threshold, S where it never does."""
-    passed = sure >= threshold
+def _calls(sure: Array, threshold: float, least: int) -> np.ndarray:
+    """Calls made on each item, (B,) long from `least`: until sure (S, B) passes the threshold, S where it never does."""
+    passed = (sure >= threshold) & (np.arange(1, len(sure) + 1) >= least)[:, None]
     return np.where(passed.any(0), passed.argmax(0) + 1, len(sure)).astype(np.int64)
