@@ -30,7 +30,15 @@ def merging(models: Path, *teachers: str, **more: object) -> Merging:
 
 def test_a_recipe_says_all_that_was_asked(models: Path) -> None:
     asked = merging(
-        models, "bank", "trip", text="body", same=["credit_card=credit card"], gold="g.csv", test="t.csv", label="topic"
+        models,
+        "bank",
+        "trip",
+        text="body",
+        same=["credit_card=credit card"],
+        gold="g.csv",
+        test="t.csv",
+        label="topic",
+        features=True,
     )
     recipe = parse_recipe(merge_recipe(asked))
     assert [one.name for one in recipe.teachers] == ["bank", "trip"]

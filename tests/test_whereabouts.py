@@ -37,7 +37,10 @@ def test_folders_are_found_and_ids_are_left_to_the_hub(here: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("models/bankin", "no folder models/bankin; did you mean 'banking'? beside it are banking, travel."),
+        (
+            "models/bankin",
+            "no folder models/bankin; did you mean 'banking'? beside it are banking, travel; the hub is not asked",
+        ),
         ("./bankin", "no folder ./bankin; beside it are models."),
         ("modles/banking/best", "no folder modles/banking/best, nor modles; did you mean 'models'? beside it are models."),
         ("/no-such-place/x", "no folder /no-such-place/x, nor /no-such-place; beside it are "),
@@ -126,3 +129,13 @@ def test_the_hub_logs_nothing_meanwhile(caplog: pytest.LogCaptureFixture) -> Non
         log.error("a try")
     log.error("a try outside")
     assert [one.message for one in caplog.records] == ["a try outside"]
+
+
+def test_a_folder_here_that_hides_an_id_of_the_hub_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "google" / "bert").mkdir(parents=True)
+    with pytest.raises(
+        DataError,
+        match=r"no folder google/bart; did you mean 'bert'\? .*; the hub is not asked while there is a folder google here",
+    ):
+        check_folder("google/bart")

@@ -44,6 +44,7 @@ class Hearing:
     ) -> None:
         self.store, self._folder, self._stages = store, folder, stages
         self._answers, self._readings, self._rows = answers, readings, rows
+        self._asked: dict[str, set[str]] = {}  # teacher: items
         self.heard: dict[str, dict[str, Evidence]] = {}  # teacher: items' key: what it said of them in this run
         self.names: dict[str, str] = {}  # key of a trained student: what the method calls it
 
@@ -59,7 +60,11 @@ class Hearing:
         teacher = cast(Teacher, source)
         new = self._new(teacher.name, items)
         if 0 < len(new) < len(items) and (teacher.keeps_answers or self._answers is None):
-            self.ask(teacher, items.select(new))  # alone: notes count over a set, so the others' would be counted twice
+            self._hear(teacher, items.select(new))  # alone: notes count over a set, so the others' would be counted twice
+        return self._hear(teacher, items)
+
+    def _hear(self, teacher: Teacher, items: Items) -> Evidence:
+        """What it says of items, kept for the report."""
         if teacher.keeps_answers:
             said = teacher.ask(items) if count() == 1 else self._shared(teacher, items)
         elif self._answers is None:
@@ -70,9 +75,11 @@ class Hearing:
         return said
 
     def _new(self, teacher: str, items: Items) -> list[int]:
-        """Rows of the items of which a teacher was not heard yet."""
-        known = {item for said in self.heard.get(teacher, {}).values() for item in said.ids}
-        return [row for row, item in enumerate(items.ids) if item not in known]
+        """Rows of the items of which a teacher was not asked yet; now it is."""
+        known = self._asked.setdefault(teacher, set())
+        new = [row for row, item in enumerate(items.ids) if item not in known]
+        known.update(items.ids)
+        return new
 
     def passes(self, teacher: Teacher, items: Items, passes: int, seed: int) -> Evidence:
         """A local teacher with its dropout on: `run.Run.passes`."""

@@ -34,6 +34,7 @@ class Merging:
         same: "NAME=CLASS" for each teacher's name that is another's class.
         gold: a table of labelled items, and label: its column; test: the same, for the final evaluation alone.
         student: folder or hub id that the student starts from; default the first teacher.
+        features: whether teachers keep what goes into their last layers, by which items are near each other.
     """
 
     teachers: Sequence[str]
@@ -46,6 +47,7 @@ class Merging:
     label: str = "label"
     student: str | None = None
     image: str | None = None
+    features: bool = False
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -97,9 +99,10 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
         "method": {"name": "muka", "options": dict(MUKA)},
         "output_dir": asked.output,
     }
-    if asked.gold is not None:
+    if asked.features:
         for teacher in recipe["teachers"]:
-            teacher["feature"] = "auto"  # gold then tells of the items that are near it, too
+            teacher["feature"] = "auto"
+    if asked.gold is not None:
         text = {} if asked.image else {"text": asked.text}
         recipe["gold"] = {"path": asked.gold, **text, "label": asked.label}
     if asked.test is not None:

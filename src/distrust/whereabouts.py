@@ -34,7 +34,8 @@ def check_folder(where: str) -> Path | None:
     except (OSError, RuntimeError) as error:  # no permission, too long a name, nobody's home
         raise DataError(f"{where} cannot be read as a folder: {getattr(error, 'strerror', None) or error}.") from error
     nor = "" if gone == folder else f", nor {gone}"
-    raise DataError(f"There is no folder {where}{nor}; {nearest(gone.name, beside, say='beside it are')}.")
+    hides = f"; the hub is not asked while there is a folder {folder.parent} here" if ID.fullmatch(where) else ""
+    raise DataError(f"There is no folder {where}{nor}; {nearest(gone.name, beside, say='beside it are')}{hides}.")
 
 
 def neither(where: str, error: BaseException) -> str | None:

@@ -45,7 +45,7 @@ def test_names_that_are_one_class_are_joined_and_gold_is_used(distrust: Call, tm
     assert code == 0, err
     assert "3 classes of 2 teachers" in said and "card" in said and "a, b" in said
     found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    assert any("chosen by gold" in note for note in found["notes"])
+    assert any("weighed by gold" in note for note in found["notes"])
 
 
 def test_mistakes_are_sentences(distrust: Call, tmp_path: Path) -> None:

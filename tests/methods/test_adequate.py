@@ -29,7 +29,7 @@ def test_auto_by_gold_says_how_often_it_is_right_and_is_better_for_it(tmp_path: 
 
     assert picks(known) > picks(entropy) - 0.02
     said = re.fullmatch(
-        r"Who knows an item is told by (.+), chosen by gold: of the 90 gold items .* class of (\d+) % \(.*\)\.",
+        r"Who knows an item is told by (.+), weighed by gold: of the 90 gold items .* class of (\d+) % \(.*\)\.",
         run.notes[0],
     )
     assert said and abs(float(said.group(2)) / 100 - picks(known)) < 0.1, run.notes

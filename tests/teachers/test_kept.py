@@ -41,3 +41,8 @@ def test_who_was_never_kept_is_refused(tmp_path: Path) -> None:
     keep(tmp_path, SAID, "print", SPENT)
     with pytest.raises(RunError, match="keeps nothing that a teacher 'nobody' said"):
         KeptTeacher(tmp_path, "nobody")
+
+
+def test_notes_are_not_lost_with_the_first_item_that_was_kept(tmp_path: Path) -> None:
+    keep(tmp_path, replace(SAID, notes={"failed": 1}), "print", SPENT)
+    assert KeptTeacher(tmp_path, "a/b").ask(Items(("2", "3"), ("b", "c"))).notes == {"failed": 1}

@@ -109,7 +109,7 @@ def test_gold_that_is_no_candidate_moves_mass_to_none_of_these() -> None:
 
 def test_the_order_of_teachers_and_items_changes_nothing() -> None:
     evidence, gold = world(120)
-    shown = some(gold, 30)
+    shown = some(gold, 50)
     chances = panel(evidence, shown, GROUPS).posterior(evidence)
     turned = {"model": GROUPS["model"][::-1]}
     other = panel(evidence[::-1], shown, turned).posterior(evidence[::-1])
@@ -221,3 +221,19 @@ def test_gold_that_was_held_out_says_how_much_the_plain_logit_counts() -> None:
     torch.testing.assert_close(blend.posterior(evidence), expected)
     assert panel(evidence, shown).share < blend.share
     assert panel(evidence, some(gold, 39), GROUPS).share == 1
+
+
+def test_of_an_item_without_a_candidate_nothing_but_none_of_these_is_left() -> None:
+    evidence, gold = world(120)
+    mute = [replace(one, claims=one.claims.clone()) for one in evidence]
+    for one in mute:
+        one.claims[:, :2] = -1
+    space = evidence[0].space
+    assert isinstance(space, Candidates)
+    without = Candidates(((), (), *space.answers[2:]), len(space))
+    mute = [Evidence(one.source, one.ids, without, torch.where(one.claims < 0, -1, one.claims)) for one in mute]
+
+    fitted = panel(mute, some(torch.where(torch.arange(120) < 2, len(space) - 1, gold), 60), GROUPS)
+    chances = fitted.posterior(mute)
+    torch.testing.assert_close(chances.sum(-1), torch.ones(120, dtype=torch.float64))
+    assert fitted.plain is not None and bool((chances[:2, -1] == 1).all())

@@ -32,6 +32,10 @@ def merge(
     student: Annotated[
         str | None, typer.Option(help="folder or hub id that the student starts from; default: the first teacher")
     ] = None,
+    features: Annotated[
+        bool,
+        typer.Option("--features", help="keep teachers' features: what is known of an item then tells of those near it"),
+    ] = False,
     set_: SET = None,
 ) -> None:
     """Merge classifiers that know different classes into one that knows them all, on items that nobody labelled.
@@ -52,7 +56,7 @@ def merge(
     from distrust.files import refusing, write_atomically
     from distrust.merge import Merging, merge_recipe, write_pool
 
-    asked = Merging(teachers, data, str(output), text, same or (), gold, test, label, student, image)
+    asked = Merging(teachers, data, str(output), text, same or (), gold, test, label, student, image, features)
     recipe = merge_recipe(asked)
     import yaml
 

@@ -1,6 +1,6 @@
-"""Who knows an item: the scores that MUKA and its relatives choose a specialist by, and the choice of a score.
+"""Who knows an item: the scores that MUKA and its relatives choose a specialist by, and what goes without gold.
 
-Knows specialists and gold. Does not know what a student is told.
+Knows specialists; hands gold on (`adequate_gold`). Does not know what a student is told.
 """
 
 from __future__ import annotations
@@ -89,9 +89,12 @@ def _by_agreement(
             near = smooth(graph, soft_choice(taught, 1.0).T).T.clamp(min=torch.finfo(taught.dtype).tiny)
             taught = near.log().masked_fill(silent, -torch.inf)
         chosen = Scored(taught, odds=True)
+        smoothed = (
+            "" if graph is None else " Three tenths of an item's chances come from those near it in the teachers' features."
+        )
         said = (
             f" A pattern of what all teachers say, learned from clear items, {'speaks' if believed else 'does not speak'} "
-            f"beside it: tried on less clear ones it agreed with the score {100 * carries:.0f} % beyond chance."
+            f"beside it: tried on less clear ones it agreed with the score {100 * carries:.0f} % beyond chance.{smoothed}"
         )
     return chosen, (
         f"No gold tells who knows an item, so {best} does: its choice of a teacher is the one that the scores share most "

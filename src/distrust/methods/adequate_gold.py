@@ -5,7 +5,7 @@ Knows specialists, scores and gold. Does not know how an item is scored without 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -31,7 +31,7 @@ def by_gold(
 ) -> Scored | None:
     """A blend of all ways of knowing, each by how likely it makes gold that it was not fitted on; the report says whose.
 
-    None where gold tells no teachers apart.
+    None where gold tells no teachers apart, or shows none of the classes of one: nothing then says when that one knows.
 
     Args:
         several: scores by name; seen: (M, N) what scouts say, or None; graph: of who is near whom, or None;
@@ -43,11 +43,21 @@ def by_gold(
     adequate = here.adequate(part.labels)  # (M, n)
     row_of = {item: row for row, item in enumerate(part.ids)}
     folds = [torch.tensor([row_of[item] for item in fold.held.ids]) for fold in run.gold.folds("trust")]
-    apart = adequate.any(0) & ~adequate.all(0)
-    if not folds or any(bool(apart.sum() == apart[held].sum()) for held in folds):
-        return None
-    at = torch.tensor(here.items.rows(part.ids))
+    at = torch.tensor(here.items.rows(part.ids), dtype=torch.long)
     blind = bare.scores if bare.odds else soft_choice(bare.scores).log()
+    spoke = blind[:, at] > -torch.inf
+    apart = (adequate & spoke).any(0) & (~adequate & spoke).any(0)
+    if not folds or not bool(apart.any()):
+        return None
+    counts = torch.stack([(adequate & spoke & apart)[:, fit].sum(1) for fit in _rests(folds, len(part))]).amin(0)  # (M,)
+    missing = (counts == 0) & (blind > -torch.inf).any(1)
+    if bool(missing.any()):
+        names = ", ".join(one.teacher.name for one, lacks in zip(here.members, missing.tolist(), strict=True) if lacks)
+        run.warn(
+            f"Gold shows too few items of the classes of {names} to tell when it is they who know, so who knows an item is "
+            "told without gold; give two items or more of each teacher's classes."
+        )
+        return None
     learners: dict[str, Learn] = {"what is taken without gold": lambda _: lambda rows: blind[:, rows]}
     learners |= _calibrated(several, seen, adequate, at)
     learners |= _nearby(graph, blind == -torch.inf, seen, adequate, at)
@@ -61,12 +71,18 @@ def by_gold(
     taken = " and ".join(f"{name} ({100 * share:.0f} %)" for name, share in shares.items())
     both = float(found(_blended(odds, shares), adequate)[apart].mean())
     run.note(
-        f"Who knows an item is told by {taken}, chosen by gold: of the {int(apart.sum())} gold items that tell teachers "
+        f"Who knows an item is told by {taken}, weighed by gold: of the {int(apart.sum())} gold items that tell teachers "
         f"apart, each judged by a fit without it, the surest teacher knew the class of {100 * both:.0f} % "
         f"({', '.join(f'{name} {share}' for name, share in right.items())})."
     )
     rows = torch.arange(len(here.items))
     return Scored(_blended({name: learners[name](torch.arange(len(part)))(rows) for name in shares}, shares), odds=True)
+
+
+def _rests(folds: Sequence[Tensor], count: int) -> list[Tensor]:
+    """What is left of `count` rows beside each fold's."""
+    rows = torch.arange(count)
+    return [rows[~torch.isin(rows, held)] for held in folds]
 
 
 def _shares(surprises: dict[str, Tensor]) -> dict[str, float]:
@@ -126,6 +142,13 @@ def _patterns(
     return learners
 
 
+def _dealt(adequate: Tensor) -> list[Tensor]:
+    """Rows (k,) long in parts that each hold of everybody's items alike, however they are sorted: (M, n) bool."""
+    alike = torch.unique(adequate, dim=1, return_inverse=True)[1]  # (n,)
+    order = alike.argsort(stable=True)
+    return [order[start :: min(INNER, len(order))] for start in range(min(INNER, len(order)))]
+
+
 def _nearby(graph: Any | None, silent: Tensor, seen: Tensor | None, adequate: Tensor, at: Tensor) -> dict[str, Learn]:
     """As `_calibrated`: who knows gold items, spread to what is near in all teachers' features; alone, and beside scouts.
 
@@ -146,7 +169,7 @@ def _nearby(graph: Any | None, silent: Tensor, seen: Tensor | None, adequate: Te
             unseen = cross_fitted(
                 lambda some: lambda held: (spreading(*rest[some].tolist()) + extra)[:, at[rest[held]]],
                 adequate[:, rest],
-                torch.arange(len(rest)).tensor_split(min(INNER, len(rest))),
+                _dealt(adequate[:, rest]),
             )
             fitted, told = calibrate(unseen, adequate[:, rest]), spreading(*rest.tolist()) + extra
             return lambda rows: fitted.scores(told[:, rows])

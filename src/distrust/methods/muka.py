@@ -30,8 +30,8 @@ class Muka(Strict):
     score: Literal["mc_entropy", "auto", "entropy", "energy", "max_logit", "neighbours", "mahalanobis", "disagreement"] = (
         Field(
             "mc_entropy",
-            description="what tells who knows an item: entropy over passes with dropout, as in the paper; `auto`: chosen "
-            "and fitted on gold, without gold by agreement; or another of docs/muka.md",
+            description="what tells who knows an item: entropy over passes with dropout, as in the paper; `auto`: fitted "
+            "and weighed by gold, without gold by agreement; or another of docs/muka.md",
         )
     )
     passes: int = Field(16, gt=0, description="with dropout; 1: one pass without, as in the paper's released code")

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distrust.errors import RunError
 from distrust.methods.specialists import Specialists
+from distrust.secrets import show
 from distrust.trust.adequacy import choice, soft_choice
 from distrust.trust.spreading import neighbourhood
 
@@ -49,8 +51,19 @@ def beside(odds: Tensor, seen: Tensor) -> Tensor:
 
 
 def nearby(here: Specialists) -> Any | None:
-    """Who is near whom in all teachers' features (N, N); None where one keeps none, or there are too many items to look."""
-    features = [one.evidence.features for one in here.members]
-    if not all(features) or not 1 < len(here.items) <= MOST:
+    """Who is near whom in all teachers' features (N, N); None where one keeps none, or there are too many items to look.
+
+    Raises:
+        RunError: a feature that is not finite.
+    """
+    if not all(one.evidence.features for one in here.members) or not 1 < len(here.items) <= MOST or len(here.members) < 2:
         return None
-    return neighbourhood([next(iter(one.values()))[:] for one in features])
+    features = []
+    for one in here.members:
+        kept = next(iter(one.evidence.features.values()))[:]
+        odd = (~kept.flatten(1).isfinite().all(1)).nonzero().squeeze(-1)
+        if len(odd):
+            item = here.items.ids[int(odd[0])]
+            raise RunError(f"{one.teacher.name} has a feature of {show(item)} that is not finite; legal are finite numbers.")
+        features.append(kept)
+    return neighbourhood(features)

@@ -24,7 +24,7 @@ from distrust.teachers.wire import Reply, error_text, read_models, read_reply
 READ = 8 * 2**20  # bytes of a body; more is no answer to a question
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 _NO_MODEL = re.compile(r"model\b.*\b(not found|not exist|unknown|not available)|unknown model", re.IGNORECASE)
-NO_LIST = {403, 404, 405, 501}  # of the models' path, which no question needs
+NO_LIST = {404, 405, 501}  # of the models' path, which no question needs
 NO_USE = {401, 402, 403, 404}  # the same for every item: asking on is pointless
 
 

@@ -166,9 +166,9 @@ class EndpointTeacher:
 
         _run(knock())
         if not found:
-            return "the server does not list its models"
-        if any(wanted == one or wanted.partition(":")[0] == one.partition(":")[0] for one in found):
-            return ""  # `NAME:latest` goes by NAME, and more such
+            return "the server does not list its models, so that a wrong address or model shows when the first item is asked"
+        if {wanted, f"{wanted}:latest", wanted.removesuffix(":latest")} & set(found):
+            return ""
         return f"the server lists no model {show(wanted)!r}; {nearest(show(wanted), map(show, found), say='it has')}"
 
     def _teller(self, buying: Buying, wanted: int, there: int) -> Callable[[int], None]:

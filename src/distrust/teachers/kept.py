@@ -36,6 +36,7 @@ class KeptTeacher:
         self.name, self.fingerprint = name, str(about["fingerprint"])
         self._evidence = load_evidence(here)
         self._spending = Spending(**about["spending"])
+        self._first: tuple[str, ...] = ()  # of the items it was asked
 
     @property
     def space(self) -> LabelSpace:
@@ -46,10 +47,11 @@ class KeptTeacher:
     def ask(self, items: Items) -> Evidence:
         """What it said of those of the items that it was asked.
 
-        Notes count over all it ever said: they go with its first item, so that parts that are joined count them once.
+        Notes count over all it ever said: they go with the first item that it is asked, so that parts count them once.
         """
-        said, first = self._evidence.on(items.ids), self._evidence.ids[:1]
-        return said if set(first) <= set(said.ids) else replace(said, notes={})
+        said = self._evidence.on(items.ids)
+        self._first = self._first or said.ids[:1]
+        return said if set(self._first) & set(said.ids) else replace(said, notes={})
 
     def spending(self) -> Spending:
         """What all its answers cost, together."""

@@ -1,4 +1,4 @@
-"""Which few teachers of a panel to keep asking, and when to stop asking an item.
+"""Which few teachers of a panel to keep asking, and when to stop asking an item, after `RIVALS` answers at the soonest.
 
 Knows a pilot of items that all teachers answered, with gold. Orders the teachers so that each adds what those before it
 left open, and stops an item when the leader's chance passes a threshold. Knows nothing of prices: a call is a call.
@@ -78,7 +78,8 @@ def plan_asking(
     fitted = pooled(rows, labels, members, None)
     budget = share * len(evidence)
     order = _greedy(fitted, rows, rows.target(labels), min(len(evidence), max(1, round(LONGEST * budget))))
-    fold = np.random.default_rng(0).permutation(len(labels)) % FOLDS
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[np.argsort(evidence[0].ids)] = np.random.default_rng(0).permutation(len(labels)) % FOLDS  # by ids, in any order
     sure = np.zeros((len(order), len(labels)))
     for held in range(FOLDS):
         other = pooled(rows, np.where(fold == held, ABSTAIN, labels), members, None)

@@ -39,9 +39,10 @@ class ConditionalLogit:
         return torch.from_numpy(chances)
 
     def chances(self, rows: Rows) -> Array:
-        """The same on rows: (R,)."""
+        """The same on rows: (R,). Of an item without a candidate nothing but none of these is left."""
         among = np.exp(rows.log_softmax(np.where(rows.none, -1e9, rows.votes @ self.weights)))
-        return np.where(rows.none, self.none, among * (1 - self.none))
+        none = np.where(rows.sums((~rows.none).astype(np.float64))[rows.item] > 0, self.none, 1.0)
+        return np.where(rows.none, none, among * (1 - none))
 
 
 def conditional_logit(evidence: Sequence[Evidence], gold: Tensor) -> ConditionalLogit:

@@ -121,7 +121,7 @@ def _scale(rows: Rows, score: Array) -> float:
     first[order[np.unique(rows.item[order], return_index=True)[1]]] = True
     second = np.maximum.reduceat(np.where(first, -np.inf, listed), rows.start)
     two = np.isfinite(second)
-    gap = float((best - second)[two].mean()) if two.any() else 0.0
+    gap = float((best[two] - second[two]).mean()) if two.any() else 0.0
     return GAP / gap if gap > 1e-9 else 1.0
 
 

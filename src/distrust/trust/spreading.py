@@ -20,7 +20,7 @@ NEIGHBOURS = 10
 FAR = 0.9  # α: how much of an item's label comes over the graph, the rest being its own
 NEAR = 0.3  # the same for chances that every item has already: chosen on CLINC150, TREC and digits
 STEPS = 50  # 0.9 ** 50 is half a hundredth
-FAINT = 1e-3  # of a chance, so that no item's neighbours alone rule anything out
+FAINT = 1e-3  # of what is told on average, beside what those nearby say
 
 
 def neighbourhood(features: Sequence[Tensor], neighbours: int = NEIGHBOURS) -> Any:
@@ -53,8 +53,13 @@ def spread(graph: Any, rows: Tensor, told: Tensor) -> Tensor:
         rows: (n,) long, the places of items that are told of, each once; told: (n, K) in [0, 1], such as their classes, or
             who knows these. It need not sum to one, and each of its columns spreads by itself.
 
+    Raises:
+        DataError: nothing that is told.
+
     Source: Zhou et al. 2004 (Learning with local and global consistency), iterated.
     """
+    if not len(rows):
+        raise DataError("Nothing is told of any item, so nothing spreads; legal is one item or more.")
     start = np.zeros((graph.shape[0], told.shape[1] + 1))  # the last column: how near anything is that is told of
     start[rows.numpy(), :-1] = told.numpy()
     start[rows.numpy(), -1] = 1
