@@ -22,7 +22,7 @@ from distrust.evidence import Dense
 from distrust.labels import LabelSpace
 from distrust.teachers import Teacher
 from distrust.teachers.classifier import ClassifierTeacher, ModuleTeacher
-from tests.models import SIZES, save_adapter, save_classifier, texts, tokenizer
+from tests.models import SIZES, save_adapter, save_classifier, save_image_classifier, texts, tokenizer
 
 SPACE = LabelSpace(("spam", "ham", "news"))
 
@@ -568,3 +568,14 @@ def test_unreadable_items_and_unused_features_are_sentences() -> None:
         ModuleTeacher("tokens", Tokens(), SPACE).ask(Items(("a",), torch.tensor([[9, 1]])))
     with pytest.raises(TeacherError, match="does not use its module 'idle'"):
         ModuleTeacher("tokens", Tokens(), SPACE, features={"none": "idle"}).ask(items)
+
+
+def test_an_image_classifiers_feature_is_found_on_a_blank_image(tmp_path: Path) -> None:
+    """Where its processor brings images to its size; else the refusal says what to name."""
+    folder = save_image_classifier(tmp_path / "eye", ("a", "b"))
+    space = LabelSpace(("a", "b"))
+    assert list(ClassifierTeacher(options(folder, feature="auto"), space).heads) == ["feature"]
+    config = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(config | {"do_resize": False}))
+    with pytest.raises(TeacherError, match=r"cannot be tried on a blank item \(.*size.*\); name its `feature`"):
+        ClassifierTeacher(options(folder, feature="auto"), space)

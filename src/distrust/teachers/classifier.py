@@ -32,7 +32,7 @@ from distrust.pretrained import (
     token_limit,
     tokenizer_key,
 )
-from distrust.secrets import expand
+from distrust.secrets import expand, show
 from distrust.teachers.adapter import adapt, settings
 from distrust.teachers.asking import ask_module
 from distrust.teachers.passes import ask_passes
@@ -98,7 +98,11 @@ class ClassifierTeacher:
         if options.feature != "auto":
             return {"feature": options.feature}, {"feature": options.head} if options.head else {}
         one = blank(self._tokenizer) if is_processor(self._tokenizer) else self._read(PROBE).batch(torch.arange(1))
-        path = taps.last_layer(self._model, lambda: self._logits(one))
+        try:
+            path = taps.last_layer(self._model, lambda: self._logits(one))
+        except (RuntimeError, ValueError) as error:  # such as an image that its processor does not bring to its size
+            said = show(str(error).splitlines()[0].rstrip("."))
+            raise TeacherError(f"{self.name} cannot be tried on a blank item ({said}); name its `feature`.") from error
         if path is None:
             raise TeacherError(f"{self.name} has no single layer that makes its logits; name its `feature` and `head`.")
         return {"feature": path + taps.INPUT}, {"feature": [path]}
