@@ -60,7 +60,10 @@ def test_a_folder_that_is_not_there(distrust: Call, models: Path, tmp_path: Path
     )
     monkeypatch.chdir(models.parent)
     said = merge(distrust, models, tmp_path / "out", f"{models.name}/bank", f"{models.name}/trap")
-    assert said == f"distrust: There is no folder {models.name}/trap; did you mean 'trip'? beside it are bank, one, trip."
+    assert said == (
+        f"distrust: There is no folder {models.name}/trap; did you mean 'trip'? beside it are bank, one, trip; "
+        f"the hub is not asked while there is a folder {models.name} here."
+    )
     monkeypatch.chdir(models)
     said = merge(distrust, models, tmp_path / "out", "bank", "trip", "--student", "./trap")
     assert said == "distrust: There is no folder ./trap; did you mean 'trip'? beside it are bank, one, trip."
