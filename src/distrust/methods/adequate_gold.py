@@ -22,6 +22,7 @@ from distrust.trust.spreading import spread
 STRENGTHS = (10.0, 1.0, 0.1)  # of the pull of a pattern towards the energies
 INNER = 5  # parts of gold, each told by the others, that say how far what is nearby is to be believed
 LEAST = 1e-6  # of a chance, so that what is nearby rules nobody out
+NAMED = 3  # ways of knowing that the report names as taken
 FAINT = 0.01  # a share below which a way of knowing has no say
 Learn = Callable[[Tensor], Odds]  # from rows (k,) of gold to fit on, to log-odds of rows of items
 
@@ -68,7 +69,9 @@ def by_gold(
     }
     shares = _shares({name: surprise(one, adequate)[apart] for name, one in odds.items()})
     right = {name: f"{100 * float(found(one, adequate)[apart].mean()):.0f} %" for name, one in odds.items()}
-    taken = " and ".join(f"{name} ({100 * share:.0f} %)" for name, share in shares.items())
+    first = dict(list(shares.items())[:NAMED])
+    taken = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in first.items())
+    taken += f" and {len(shares) - NAMED} more" if len(shares) > NAMED else ""
     both = float(found(_blended(odds, shares), adequate)[apart].mean())
     run.note(
         f"Who knows an item is told by {taken}, weighed by gold: of the {int(apart.sum())} gold items that tell teachers "
