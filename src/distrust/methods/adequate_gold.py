@@ -5,7 +5,7 @@ Knows specialists, scores and gold. Does not know how an item is scored without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -43,20 +43,22 @@ def by_gold(
     part = run.gold.part("trust")
     adequate = here.adequate(part.labels)  # (M, n)
     row_of = {item: row for row, item in enumerate(part.ids)}
-    folds = [torch.tensor([row_of[item] for item in fold.held.ids]) for fold in run.gold.folds("trust")]
+    folds = run.gold.folds("trust")
+    fits = [torch.tensor([row_of[item] for item in fold.fit.ids]) for fold in folds]
+    helds = [torch.tensor([row_of[item] for item in fold.held.ids]) for fold in folds]
     at = torch.tensor(here.items.rows(part.ids), dtype=torch.long)
     blind = bare.scores if bare.odds else soft_choice(bare.scores).log()
     spoke = blind[:, at] > -torch.inf
     apart = (adequate & spoke).any(0) & (~adequate & spoke).any(0)
     if not folds or not bool(apart.any()):
         return None
-    counts = torch.stack([(adequate & spoke & apart)[:, fit].sum(1) for fit in _rests(folds, len(part))]).amin(0)  # (M,)
-    missing = (counts == 0) & (blind > -torch.inf).any(1)
-    if bool(missing.any()):
-        names = ", ".join(one.teacher.name for one, lacks in zip(here.members, missing.tolist(), strict=True) if lacks)
+    shown = torch.stack([(adequate & spoke & apart)[:, fit].any(1) for fit in fits]).all(0)  # (M,)
+    missing = (~shown & (blind > -torch.inf).any(1)).nonzero().squeeze(-1).tolist()
+    if missing:
         run.warn(
-            f"Gold shows too few items of the classes of {names} to tell when it is they who know, so who knows an item is "
-            "told without gold; give two items or more of each teacher's classes."
+            f"Gold shows too few items of the classes of {', '.join(here.members[one].teacher.name for one in missing)} to "
+            "tell when it is they who know, so who knows an item is told without gold; give two items or more of each "
+            "teacher's classes."
         )
         return None
     learners: dict[str, Learn] = {"what is taken without gold": lambda _: lambda rows: blind[:, rows]}
@@ -64,7 +66,7 @@ def by_gold(
     learners |= _nearby(graph, blind == -torch.inf, seen, adequate, at)
     learners |= _patterns(here, several, seen, adequate, at)
     odds = {
-        name: cross_fitted(lambda rest, learn=learn: lambda held: learn(rest)(at[held]), adequate, folds)  # type: ignore[misc]
+        name: cross_fitted(lambda rest, learn=learn: lambda held: learn(rest)(at[held]), adequate, helds)  # type: ignore[misc]
         for name, learn in learners.items()
     }
     shares = _shares({name: surprise(one, adequate)[apart] for name, one in odds.items()})
@@ -80,12 +82,6 @@ def by_gold(
     )
     rows = torch.arange(len(here.items))
     return Scored(_blended({name: learners[name](torch.arange(len(part)))(rows) for name in shares}, shares), odds=True)
-
-
-def _rests(folds: Sequence[Tensor], count: int) -> list[Tensor]:
-    """What is left of `count` rows beside each fold's."""
-    rows = torch.arange(count)
-    return [rows[~torch.isin(rows, held)] for held in folds]
 
 
 def _shares(surprises: dict[str, Tensor]) -> dict[str, float]:
