@@ -96,6 +96,10 @@ def test_after_reads_what_follows_its_last_occurrence() -> None:
     [
         (Parse(kind="regex"), "needs a `pattern`"),
         (Parse(kind="regex", pattern="("), "no regular expression"),
+        (
+            Parse(kind="regex", pattern="a{99999999999999999999}"),
+            "no regular expression: the repetition number is too large",
+        ),
         (Parse(kind="number"), "'spam' is none"),
     ],
 )

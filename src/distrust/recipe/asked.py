@@ -174,6 +174,12 @@ class CausalTeacher(Strict):
     temperature: float = Field(0.0, ge=0, description="of sampling; 0 is greedy")
     bf16: bool = Field(False, description="hold its weights in half the memory, less exactly")
 
+    @model_validator(mode="after")
+    def _reads_the_prompt(self) -> CausalTeacher:
+        if self.template.count("{prompt}") != 1:
+            raise ValueError("`template` names {prompt} once")
+        return self
+
 
 class CausalAssistant(CausalTeacher):
     """A language model in this process, as an assistant."""

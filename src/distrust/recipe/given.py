@@ -67,10 +67,10 @@ class Answer(Strict):
 
     @model_validator(mode="after")
     def _pattern_is_one(self) -> Answer:
-        if (self.kind == "regex") != (self.pattern is not None):
+        if (self.kind == "regex") != (self.pattern is not None) or self.pattern == "":
             raise ValueError("`kind: regex` and a `pattern` come together")
         try:
             re.compile(self.pattern or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
         return self

@@ -24,7 +24,7 @@ from distrust.recipe.asked import (
 )
 from distrust.recipe.compared import Compare, Method
 from distrust.recipe.given import Answer, Data, GoldRecipe
-from distrust.recipe.strict import Strict
+from distrust.recipe.strict import Seed, Strict
 from distrust.recipe.taught import NgramStudent, StudentRecipe, Train
 
 
@@ -55,7 +55,7 @@ class Recipe(Strict):
     train: Train = Train()
     budget: Budget = Field(Budget(), description="caps over all teachers together")
     compare: Compare | None = Field(None, description="for `distrust compare` alone")
-    seed: int = Field(0, description="of every draw and every initial weight")
+    seed: Seed = Field(0, description="of every draw and every initial weight")
     threads: int | None = Field(
         None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
     )

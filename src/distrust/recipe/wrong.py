@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from distrust.recipe.strict import Strict
+from distrust.recipe.strict import Seed, Strict
 
 Rate = Annotated[float, Field(ge=0, le=1, description="chance that an answer is made wrong")]
 Share = Annotated[float, Field(ge=0, le=1, description="of the classes, drawn by the seed, rounded down")]
@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1, description="of the classes, drawn by
 class Wrong(Strict):
     """What all kinds have."""
 
-    seed: int = Field(0, description="of what is drawn; an item's draw depends on it and on the item's id")
+    seed: Seed = Field(0, description="of what is drawn; an item's draw depends on it and on the item's id")
 
 
 class Symmetric(Wrong):
@@ -90,7 +90,9 @@ class Stale(Wrong):
 
     kind: Literal["stale"]
     share: Share = 0.3
-    merged: dict[str, str] | None = Field(None, description="newer class: the class that held it then, in place of a share")
+    merged: Annotated[dict[str, str], Field(min_length=1)] | None = Field(
+        None, description="newer class: the class that held it then, in place of a share"
+    )
 
     @model_validator(mode="after")
     def _older_classes_hold(self) -> Stale:

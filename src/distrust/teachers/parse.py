@@ -59,7 +59,7 @@ def _inner(how: Parse, space: LabelSpace) -> Reader:
     if how.kind == "regex":
         try:
             pattern = re.compile(how.pattern or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise RecipeError(f"parse.pattern {how.pattern!r} is no regular expression: {error}.") from error
         if not how.pattern:
             raise RecipeError("parse.kind: regex needs a `pattern`; its first group, or whole match, is the answer.")
