@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], header: bool = True) -> None:
     """Print a table: the first column to the left, the others to the right."""
     drawn = Table(
-        title=show(title),
+        title=Text(show(title), style="bold"),  # no bare text: rich would read a name's [brackets] as markup
         show_header=header,
         title_justify="left",
-        title_style="bold",
         box=None,
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
     for number, name in enumerate(columns):
-        drawn.add_column(name, justify="left" if number == 0 else "right", header_style="dim")
+        drawn.add_column(Text(show(name)), justify="left" if number == 0 else "right", header_style="dim")
     for row in rows:
         drawn.add_row(*(Text(show(str(cell))) for cell in row))
     Console().print(drawn)
