@@ -26,6 +26,11 @@ PROBE = (
 )  # of different lengths, so that poolings differ
 
 
+def _mask(inputs: dict[str, Tensor]) -> Tensor:
+    """Which tokens count (n, L): all of them for a model that takes no mask, such as FNet."""
+    return inputs["attention_mask"] if "attention_mask" in inputs else torch.ones_like(inputs["input_ids"])
+
+
 def _last(hidden: Tensor, mask: Tensor) -> Tensor:
     position = torch.arange(hidden.shape[1], device=hidden.device) * mask  # (n, L)
     return hidden[torch.arange(len(hidden), device=hidden.device), position.argmax(-1)]
@@ -82,7 +87,7 @@ class FrozenEncoder:
         with frozen(self._encoder):
             for rows in tokens.by_length(BATCH):
                 inputs = {name: value.to(here) for name, value in tokens.batch(rows).items()}
-                pooled = self._pooling(self._encoder(**inputs), inputs["attention_mask"])
+                pooled = self._pooling(self._encoder(**inputs), _mask(inputs))
                 assert pooled is not None, "the pooling was found on this very encoder"
                 parts.append(pooled.float().cpu())
                 order.append(rows)
@@ -108,10 +113,10 @@ class FrozenEncoder:
                 output = self._encoder(**inputs)
                 setattr(self.model, self._place, _Encoded())
                 for pooling in POOLINGS:
-                    pooled = pooling(output, inputs["attention_mask"])
+                    pooled = pooling(output, _mask(inputs))
                     if pooled is not None and self._head_says(pooled, wanted):
                         return pooling
-            except (AttributeError, NotImplementedError, RuntimeError, ValueError):
+            except (AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError):
                 pass  # an encoder-decoder, or a head that needs more than embeddings: refused below
             finally:
                 setattr(self.model, self._place, self._encoder)
