@@ -29,7 +29,7 @@ def check_config(raw: dict[str, Any], kinds: Collection[str], what: str) -> str:
     from transformers import AutoConfig
 
     kind = raw.pop("model_type", None)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         say = "lacks its `model_type`" if kind is None else f"has the model_type {kind!r}, no {what}"
         raise RecipeError(f"The student's config {say}; {nearest(str(kind), kinds)}.")
     blank = AutoConfig.for_model(kind)
@@ -37,7 +37,7 @@ def check_config(raw: dict[str, Any], kinds: Collection[str], what: str) -> str:
     for key in raw:
         if key not in legal:
             raise RecipeError(f"The student's config has an unknown key {key!r}; {nearest(key, sorted(legal))}.")
-    return str(kind)
+    return kind
 
 
 def make_config(kind: str, raw: dict[str, Any], tokenizer: Any, more: dict[str, Any]) -> Any:
@@ -49,7 +49,7 @@ def make_config(kind: str, raw: dict[str, Any], tokenizer: Any, more: dict[str, 
     from transformers import AutoConfig
 
     size = raw.setdefault("vocab_size", len(tokenizer))
-    if size < len(tokenizer):
+    if isinstance(size, int) and size < len(tokenizer):  # what is no number the config itself refuses
         raise RecipeError(f"The student's config has a vocab_size of {size} but its tokenizer has {len(tokenizer)} tokens.")
     tokens = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ROLES}
     try:
