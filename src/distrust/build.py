@@ -250,7 +250,8 @@ def load_student(folder: Path) -> Student:
     about = folder / "student.json"
     if not about.is_file():
         raise RunError(f"{folder} holds no student; name a run's `student` folder.")
-    kind = read_json(about).get("kind")
+    told = read_json(about)
+    kind = told.get("kind") if isinstance(told, dict) else None
     if kind == "ngram":
         from distrust.students import ngram
 

@@ -51,7 +51,8 @@ def read_about(folder: Path, kind: str) -> dict[str, Any]:
     file = folder / ABOUT
     if not file.is_file():
         raise DataError(f"{folder} holds no {ABOUT}; name the folder that a student was saved in.")
-    about: dict[str, Any] = read_json(file)
-    if about.get("kind") != kind:
-        raise DataError(f"{folder} holds a student of kind {about.get('kind')!r}, not {kind!r}.")
-    return about
+    about: Any = read_json(file)
+    found = about.get("kind") if isinstance(about, dict) else None
+    if found != kind:
+        raise DataError(f"{folder} holds a student of kind {found!r}, not {kind!r}.")
+    return dict(about)
