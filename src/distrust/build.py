@@ -210,7 +210,7 @@ def _writer(options: CausalTeacher, task: Task) -> Teacher:
 
     shared = set(CausalStudent.model_fields) & set(CausalTeacher.model_fields) - {"kind"}
     made = CausalStudent(kind="causal", **options.model_dump(include=shared))
-    model = causal.build(made, task.answers or Answers(Answer()), 0, task.pool)
+    model = causal.build(made, task.answers or Answers(Answer()), 0, task.pool, options.name)
     model.module.to(torch.bfloat16 if options.bf16 else torch.float32)
     judges = isinstance(options, CausalAssistant) and options.says == "truth"
     return LocalWriter(options.name, model, None if judges else Sampling(options.samples, options.temperature))

@@ -63,7 +63,7 @@ def attached(
     Raises:
         RunError: no such layers or targets; the nearest right ones are named.
     """
-    found = _targets(model, layers, targets)
+    found = targeted(model, layers, targets)
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with seeded(seed):
         terms = [Terms(inside, slices, rank, scale).to(device_of(model)) for _, inside, slices in found]
@@ -119,8 +119,8 @@ def _adding(terms: nn.Module) -> Any:
     return lambda layer, given, made: terms(given[0], made)
 
 
-def _targets(model: Any, layers: int | None, targets: Sequence[str]) -> list[tuple[nn.Module, int, list[tuple[int, int]]]]:
-    """Layers to adapt, what goes into each, and which slices of what comes out."""
+def targeted(model: Any, layers: int | None, targets: Sequence[str]) -> list[tuple[nn.Module, int, list[tuple[int, int]]]]:
+    """Layers to adapt, what goes into each, and which slices of what comes out. Raises RunError as `attached`."""
     stack = blocks(model)
     if layers is not None and layers > len(stack):
         raise RunError(f"The teacher has {len(stack)} layers and `layers` is {layers}; legal is 1 to {len(stack)}.")

@@ -141,6 +141,11 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"lacks .* weights"):
         save_classifier(tmp_path / "classifier")
         build(recipe.CausalStudent(kind="causal", model=str(tmp_path / "classifier")), SPACE, 0, pool)
+    broken = writer()
+    broken.module.get_output_embeddings().weight.data[5] = torch.nan  # type: ignore[operator]
+    broken.save(tmp_path / "broken")
+    with pytest.raises(DataError, match=r"big's weights lm_head.weight are not all finite: .*broken is damaged"):
+        build(recipe.CausalStudent(kind="causal", model=str(tmp_path / "broken")), SPACE, 0, pool, "big")
     with pytest.raises(RecipeError, match="no text to train"):
         build(options(template="{prompt}"), SPACE, 0, Items(("a",), ("",)))
 

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from distrust.errors import RunError
 from distrust.files import fingerprint
 from distrust.labelled import Labelled
 from distrust.losses.chunks import Projected
@@ -140,6 +141,11 @@ def _held_out(run: Run, told: Labelled) -> tuple[Labelled, Callable[[Student], f
     if run.validation_loss is not None:
         return told, run.validation_loss
     told = told.told()
+    if len(told) < 2:
+        raise RunError(
+            f"distillm leaves texts out of training to judge its student on, and of {len(told)} it can leave out none; "
+            "give more texts, or data.validation."
+        )
     order = torch.randperm(len(told), generator=torch.Generator().manual_seed(run.seed))
     count = min(HELD, max(1, len(told) // 10))
     apart, rest = told.select(order[:count].sort().values), told.select(order[count:].sort().values)

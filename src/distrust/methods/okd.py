@@ -21,7 +21,7 @@ from distrust.evaluate.following import following
 from distrust.files import fingerprint
 from distrust.losses import linear
 from distrust.losses.chunks import Projected
-from distrust.low_rank import Terms, absent, attached, checkpointed
+from distrust.low_rank import Terms, absent, attached, checkpointed, targeted
 from distrust.methods.language import DIVERGENCES, TUTOR, Divergence, Probe, Tutor, probe, pull, texts, tutor
 from distrust.objective import Batch, Objective
 from distrust.recipe import Strict
@@ -75,6 +75,9 @@ class Okd(Strict):
 def okd(run: Run, options: Okd) -> Student:
     """Train a student beside an adapting teacher. Raises RunError, before training, where the two do not go together."""
     its = tutor(run)
+    targeted(its.model.module, options.layers, options.targets)
+    if options.store_trunk and options.layers is not None:
+        trunk.check(its.model, options.layers, its.teacher.name)
     told = texts(run, [its], options.gold_weight)
     rate = options.teacher_learning_rate or run.options.learning_rate or run.new_student(run.seed).default_learning_rate
     loop = run.options.model_copy(update={"learning_rate": rate, "weight_decay": 0.0})
@@ -86,7 +89,6 @@ def okd(run: Run, options: Okd) -> Student:
     ):
         side = its.side(loop, options.every)
         if options.store_trunk and options.layers is not None:
-            trunk.check(its.model, options.layers, its.teacher.name)
             side.student = trunk.top(its.model, options.layers, partial(run.stage, "trunk"))
         sides = [side]
         if options.anchor:

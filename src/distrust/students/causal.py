@@ -105,30 +105,37 @@ class CausalStudent:
             write_json(draft / ABOUT, about)
 
 
-def build(options: recipe.CausalStudent, answers: Answers, seed: int, pool: Items) -> CausalStudent:
-    """A student before training.
+def build(
+    options: recipe.CausalStudent, answers: Answers, seed: int, pool: Items, who: str = "The student"
+) -> CausalStudent:
+    """A student before training, or a teacher.
 
     Args:
         options: the recipe's part.
         answers: how its texts are read.
         seed: of the weights that are not loaded; the global random state is left alone.
         pool: its prompts make the tokenizer of a model from scratch; no completion is read, which might be hidden.
+        who: as sentences name it.
 
     Raises:
-        DataError: a checkpoint or tokenizer that cannot be loaded, or that lacks weights or an end token.
+        DataError: a checkpoint or tokenizer that cannot be loaded, or that lacks weights or an end token; weights that are
+            not finite.
         RecipeError: a config that makes no model, or lengths beyond what the model can read.
     """
     given = load_tokenizer(expand(options.tokenizer)) if options.tokenizer else None
     if options.config is not None:
         model, tokenizer = _from_scratch(options, seed, pool, given)
-        return _student(model, tokenizer, answers, options, "scratch")
+        return _student(model, tokenizer, answers, options, "scratch", who)
     where = expand(options.model or "")
     model, report = load_causal(where, revision=options.revision)
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise DataError(f"{where} lacks {len(missing)} weights, {missing[0]} first; it is no causal language model.")
     tokenizer = given or load_tokenizer(where, revision=options.revision)
-    return _student(model, tokenizer, answers, options, "pretrained")
+    wild = next((name for name, value in model.named_parameters() if not bool(value.isfinite().all())), None)
+    if wild is not None:
+        raise DataError(f"{who}'s weights {wild} are not all finite: {where} is damaged, or training it failed.")
+    return _student(model, tokenizer, answers, options, "pretrained", who)
 
 
 def load(folder: Path) -> CausalStudent:
@@ -150,12 +157,14 @@ def writer(student: Student) -> CausalStudent:
     return student
 
 
-def _student(model: Any, tokenizer: Any, answers: Answers, options: recipe.CausalStudent, start: str) -> CausalStudent:
+def _student(
+    model: Any, tokenizer: Any, answers: Answers, options: recipe.CausalStudent, start: str, who: str
+) -> CausalStudent:
     if tokenizer.eos_token_id is None:
-        raise DataError("The student's tokenizer has no end token (eos_token), so its texts could not end; add one to it.")
+        raise DataError(f"{who}'s tokenizer has no end token (eos_token), so its texts could not end; add one to it.")
     pair(model, tokenizer)
-    _check_causal(model)
-    reader = Reader(tokenizer, options.template, *_lengths(options, model, tokenizer))
+    _check_causal(model, who)
+    reader = Reader(tokenizer, options.template, *_lengths(options, model, tokenizer, who))
     key = fingerprint("causal", weights_key(model), reader.key, answers.how.model_dump())
     return CausalStudent(key, reader.key, answers, model, RATES[start], (), reader, accepted_inputs(model))
 
@@ -172,16 +181,16 @@ def _from_scratch(options: recipe.CausalStudent, seed: int, pool: Items, given: 
     return make_model(AutoModelForCausalLM.from_config, config, seed), tokenizer
 
 
-def _check_causal(model: Any) -> None:
+def _check_causal(model: Any, who: str) -> None:
     """Refuse a model that sees what comes after: a BERT, for instance, whose config does not say `is_decoder`."""
     with quiet(), frozen(model):
         first, second = model(input_ids=torch.tensor([[0, 1], [0, 2]])).logits[:, 0]  # (V,) twice
     if not torch.allclose(first, second, atol=1e-4):
         kind = model.config.model_type
-        raise RecipeError(f"The student, a {kind}, sees what comes after a token; set is_decoder: true in its config.")
+        raise RecipeError(f"{who}, a {kind}, sees what comes after a token; set is_decoder: true in its config.")
 
 
-def _lengths(options: recipe.CausalStudent, model: Any, tokenizer: Any) -> tuple[int, int]:
+def _lengths(options: recipe.CausalStudent, model: Any, tokenizer: Any, who: str) -> tuple[int, int]:
     """Tokens of a prompt and of a completion that the model has positions for."""
     prompt, completion = options.max_prompt_length, options.max_completion_length
     limit = token_limit(model, tokenizer)
@@ -190,7 +199,7 @@ def _lengths(options: recipe.CausalStudent, model: Any, tokenizer: Any) -> tuple
     default = recipe.CausalStudent.model_fields["max_prompt_length"].default
     if prompt != default or completion >= limit:
         raise RecipeError(
-            f"The student reads at most {limit} tokens; max_prompt_length {prompt} and max_completion_length {completion} "
+            f"{who} reads at most {limit} tokens; max_prompt_length {prompt} and max_completion_length {completion} "
             "together are more."
         )
     return limit - completion, completion
