@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from distrust import sharding
 from distrust.errors import RunError
@@ -72,8 +73,6 @@ class Processes:
             if self.count == 1:
                 raise RunError("FSDP shards a student over several processes; launch more than one, or without --use_fsdp.")
             for side in sides:
-                if side.steady and side.every:
-                    raise RunError("A teacher that learns is trained beside a whole student; launch without --use_fsdp.")
                 if not side.steady:
                     sharding.check(side.student.module)
         elif self.count > 1 or options.bf16:
@@ -99,7 +98,7 @@ class Processes:
         if not side.every:
             return module.to(self.device)
         if self.sharded:
-            parts = sharding.shard(module, self.device)
+            parts = DistributedDataParallel(module.to(self.device)) if side.steady else sharding.shard(module, self.device)
             if self.bf16:  # as accelerate does it
                 from accelerate.utils import convert_outputs_to_fp32
 
@@ -114,7 +113,7 @@ class Processes:
             trained, side.student.module = side.student.module, own
             if self.accelerator is not None:
                 self.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
-            elif self.sharded and side.every and kind is None:
+            elif self.sharded and side.every and not side.steady and kind is None:
                 own.load_state_dict({name: sharding.whole(value).cpu() for name, value in trained.state_dict().items()})
                 own.to(self.device)
             if self.count > 1 and kind is None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from distrust.files import read_json
 from distrust.methods.distillm import Distillm, distillm
 from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.okd import Okd, okd
@@ -41,10 +42,11 @@ distributed.destroy_process_group()
 """
 
 
-def learnt(folder: Path, name: str, batch: int, accumulated: int = 1) -> dict[str, Tensor]:
+def learnt(folder: Path, name: str, batch: int, accumulated: int = 1, **more: object) -> dict[str, Tensor]:
     method, options = METHODS[name]
-    more = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
+    more |= {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
     with tutored.opened(folder, tutored.teacher(), tutored.LOOP.model_copy(update=more)) as run:
+        run.pool = run.pool.select(range(33))  # a step is 16: the last one has a single row, and one process none
         state: dict[str, Tensor] = method(run, options).module.state_dict()  # type: ignore[operator]
         return {key: value.clone() for key, value in state.items()}
 
@@ -71,34 +73,61 @@ def test_two_processes_train_the_student_that_one_would(tmp_path: Path) -> None:
 
 
 SHARDED = """
-import sys
+import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from torch import distributed
-from distrust import processes
-from distrust.errors import RunError
+from distrust import checkpoint, processes, sharding
 from distrust.store import save_tensors
-from tests.methods.test_okd_processes import learnt
-folder = Path(sys.argv[1])
-for name in ("plain", "gkd"):
+from tests.methods.test_okd_processes import METHODS, learnt
+folder, kept, shard = Path(sys.argv[1]), [], sharding.shard
+write, written = checkpoint.save, []
+
+def looked(module, device):
+    parts = shard(module, device)
+    kept.extend(value.to_local().numel() / value.numel() for value in parts.parameters() if value.numel() > 100)
+    return parts
+
+def until_the_fourth(*state):
+    write(*state)
+    written.append(1)
+    if len(written) == 4:
+        raise KeyboardInterrupt
+
+sharding.shard = looked
+for name in METHODS:
     save_tensors(folder / f"{processes.rank()}-{name}", learnt(folder / name, name, 8))
-try:
-    learnt(folder / "okd", "okd", 8)
-except RunError as error:
-    (folder / f"{processes.rank()}-refused").write_text(str(error))
+tensors = len(kept) // len(METHODS)
+for name in ("okd", "taid", "distillm"):
+    written.clear()
+    checkpoint.save = until_the_fourth
+    try:
+        learnt(folder / f"cut {name}", name, 8, save_seconds=0.0)
+        raise AssertionError("it was to be cut off in the second epoch")
+    except KeyboardInterrupt:
+        checkpoint.save = write
+    save_tensors(folder / f"{processes.rank()}-cut {name}", learnt(folder / f"cut {name}", name, 8, save_seconds=0.0))
+said = [distributed.get_world_size(), distributed.get_backend(), tensors, sorted(set(kept))]
+(folder / f"{processes.rank()}.json").write_text(json.dumps(said))
 distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
-def test_a_sharded_student_learns_from_a_whole_teacher_that_stands_still(tmp_path: Path) -> None:
+def test_a_student_in_shards_is_the_one_that_one_process_trains(tmp_path: Path) -> None:
+    """Beside a teacher that each process holds whole, whether it stands still or learns; cut off, it goes on bit for bit."""
     (tmp_path / "script.py").write_text(SHARDED)
     ended(fsdp(str(tmp_path / "script.py"), str(tmp_path)))
-    for name in ("plain", "gkd"):
+    for rank in (0, 1):
+        world, backend, tensors, kept = read_json(tmp_path / f"{rank}.json")
+        assert (world, backend, kept) == (2, "gloo", [0.5]) and tensors > 5
+        for name in ("okd", "taid", "distillm"):
+            whole, cut = (load_tensors(tmp_path / f"{rank}-{said}{name}") for said in ("", "cut "))
+            assert all(torch.equal(value, cut[key]) for key, value in whole.items()), name
+    for name in METHODS:
         first, second = (load_tensors(tmp_path / f"{rank}-{name}") for rank in (0, 1))
         alone = learnt(tmp_path / f"alone {name}", name, 16)
         assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
         for key, value in alone.items():
             torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
-    assert "launch without --use_fsdp" in (tmp_path / "0-refused").read_text()

@@ -54,7 +54,7 @@ def taid(run: Run, options: Taid) -> Student:
     def losses(said: Mapping[str, Projected], batch: Batch) -> Mapping[str, Parts]:
         loss = partial(interpolated_kl, share=schedule.now(batch["progress"]))
         value = follow(said["student"], said[TUTOR], batch, loss=loss)
-        schedule.loss += value.detach()
+        schedule.loss += mean(value.detach())  # each process adds its part: a checkpoint holds the same sum of each
         return {"student": {"divergence": value}}
 
     def measure(sides: Sequence[Side]) -> Mapping[str, float]:
@@ -88,7 +88,6 @@ class Schedule(nn.Module):
     def now(self, progress: Tensor) -> Tensor:
         """The share () in the step before which `progress` () of all steps were done."""
         said = self.options
-        self.loss = mean(self.loss)  # each process adds its part; a mean of means and parts is that of all parts
         new = progress != self.at  # a step's first micro-batch
         known = new & (self.at >= 0)
         moved = known & ~self.before.isinf()
