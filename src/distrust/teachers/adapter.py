@@ -15,8 +15,9 @@ from distrust.pretrained import quiet
 from distrust.secrets import show
 from distrust.whereabouts import check_folder, neither
 
-# what a config says of files and versions rather than of answers
-INCIDENTAL = {"_name_or_path", "transformers_version", "base_model_name_or_path", "revision", "inference_mode", "dtype"}
+# what a config says of files and versions rather than of answers; peft fills its own version in where a file has none
+VERSIONS = {"transformers_version", "peft_version"}
+INCIDENTAL = VERSIONS | {"_name_or_path", "base_model_name_or_path", "revision", "inference_mode", "dtype"}
 
 
 def adapt(model: Any, where: str, base: str, untrained: list[str]) -> Any:
