@@ -10,6 +10,8 @@ from torch import Tensor
 
 from distrust.data import Items
 from distrust.methods import METHODS
+from distrust.methods.language import text_seeds
+from distrust.students.sampling import complete
 from tests.methods import tutored
 from tests.methods.test_conformance import weights
 
@@ -26,14 +28,19 @@ def learnt(name: str, folder: Path, loop: object = LOOP, **options: object) -> d
 Naive = Callable[[Tensor, Tensor, int], Tensor]  # log-probabilities of student and teacher (n, V), and the step, to a loss
 
 
-def naive(loss: Naive, told: Items | None = None, steps: int = 3) -> dict[str, Tensor]:
-    """A student after some steps on all items, by whole logits in double precision."""
+def naive(loss: Naive, told: Items | None = None, steps: int = 3, own: bool = False) -> dict[str, Tensor]:
+    """A student after some steps on all items, by whole logits in double precision; `own`: on what it then writes itself."""
     told, student, teacher = told or tutored.pool(), tutored.student(), tutored.teacher().model.module
-    batch = student.encode_told(told, told.columns["completion"]).batch(torch.arange(len(told)))
-    labels = batch.pop("labels")
-    counted = labels >= 0
+    every = torch.arange(len(told))
+    read = student.encode_told(told, told.columns["completion"])
     optimiser = torch.optim.AdamW(student.module.parameters(), 5e-3, weight_decay=0.0)
     for step in range(steps):
+        if own:
+            written = complete(student, student.encode(told).batch(every), text_seeds(0, step, every), 1.0)
+            read = student.reader.continued(told, written)
+        batch = read.batch(every)
+        labels = batch.pop("labels")
+        counted = labels >= 0
         q, p = (model(**batch).logits[:, -labels.shape[1] :][counted].double() for model in (student.module, teacher))
         loss(q, p.detach(), step).backward()
         optimiser.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)

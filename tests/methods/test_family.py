@@ -8,7 +8,7 @@ import pytest
 
 from distrust import checkpoint
 from distrust.errors import RecipeError
-from distrust.methods import find
+from distrust.methods import METHODS, find
 from tests.methods import tutored
 from tests.methods.followed import OFTEN, learnt
 from tests.methods.test_conformance import equal
@@ -35,6 +35,16 @@ def test_a_kill_in_the_middle_of_an_epoch_changes_nothing(
         with pytest.raises(KeyboardInterrupt):
             learnt(name, tmp_path / "cut", saving, **options)
     assert equal(whole, learnt(name, tmp_path / "cut", saving, **options))
+
+
+def test_of_a_teachers_texts_alone_it_is_sequence_level_distillation(tmp_path: Path) -> None:
+    """SeqKD (Kim and Rush 2016): `distill`, told what the language model writes."""
+    asked = tutored.teacher()
+    with tutored.opened(tmp_path, asked, recorded=False) as run:
+        METHODS["distill"].run(run, METHODS["distill"].options())
+        told, wrote = run.fits["student"].labelled.texts, asked.ask(run.pool).texts
+    assert told is not None and wrote is not None
+    assert [list(one) for one in told.answers] == [list(one) for one in wrote]
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,16 @@ def test_a_teacher_that_is_broken_is_named_by_the_item(tmp_path: Path) -> None:
         learnt(tmp_path, [asked], teacher_evidence={"top": 4})
 
 
+def test_on_texts_of_its_own_the_student_is_corrected_there(tmp_path: Path) -> None:
+    """On-policy KD and, mixed with given texts, ImitKD: each step on what the student writes just then, to its end token."""
+
+    def loss(q: Tensor, p: Tensor, _: int) -> Tensor:
+        p, q = p.log_softmax(-1), q.log_softmax(-1)
+        return (q.exp() * (q - p)).sum(-1).mean()
+
+    close(learnt(tmp_path, [tutored.teacher()], on_policy=1.0, divergence="reverse")[0], naive(loss, own=True))
+
+
 def test_ranking_stands_beside_the_divergence(tmp_path: Path) -> None:
     def loss(q: Tensor, p: Tensor, _: int) -> Tensor:
         both = p.log_softmax(-1)

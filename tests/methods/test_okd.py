@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distrust.errors import RecipeError, RunError
-from distrust.low_rank import attached
+from distrust.low_rank import absent, attached
 from distrust.methods import find
 from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.okd import Okd, okd
@@ -43,28 +44,57 @@ def test_the_first_step_is_the_plain_forward_divergence_whatever_alpha(tmp_path:
         assert equal(plain, moved), alpha
 
 
-@pytest.mark.parametrize("rate", [None, 5e-4])
-def test_both_sides_move_as_the_equations_say(tmp_path: Path, rate: float | None) -> None:
-    """At one rate, the student's, or each at its own."""
+def follows(name: str, q: Tensor, p: Tensor) -> Tensor:
+    """The student's divergence of each token, from log-probabilities (n, V), the teacher's taken as given."""
+    p = p.detach()
+    if name == "forward":
+        return (p.exp() * (p - q)).sum(-1)
+    if name == "reverse":
+        return (q.exp() * (q - p)).sum(-1)
+    middle = ((p.exp() + q.exp()) / 2).log()
+    return ((p.exp() * (p - middle)).sum(-1) + (q.exp() * (q - middle)).sum(-1)) / 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"teacher_learning_rate": 5e-4},  # else both move at the student's rate
+        {"divergence": "reverse", "every": 2},
+        {"divergence": "jensen-shannon", "anchor": 0.7},
+    ],
+)
+def test_both_sides_move_as_the_equations_say(tmp_path: Path, options: dict[str, Any]) -> None:
     loop = tutored.LOOP.model_copy(update={"num_train_epochs": 3, "per_device_train_batch_size": 48, "max_grad_norm": None})
-    found = learnt(tmp_path, Okd(rank=4, alpha=0.4, teacher_learning_rate=rate), loop=loop)
+    said = Okd(rank=4, alpha=0.4, **options)
+    found, rate = learnt(tmp_path, said, loop=loop), said.teacher_learning_rate or 5e-3
     told = tutored.pool()
     student, teacher = tutored.student().module, tutored.teacher().model
     batch = tutored.student().encode_told(told, told.columns["completion"]).batch(torch.arange(48))
     labels = batch.pop("labels")
     counted = labels >= 0
+
+    def read(module: Any) -> Tensor:
+        """Log-probabilities (n, V) of the tokens that count."""
+        logits: Tensor = module(**batch).logits[:, -labels.shape[1] :][counted]
+        return logits.double().log_softmax(-1)
+
     with attached(teacher.module, 4, 2.0) as terms:
         mine = torch.optim.AdamW(student.parameters(), 5e-3, weight_decay=0.0)
-        its = torch.optim.AdamW([one for own in terms for one in own.parameters()], rate or 5e-3, weight_decay=0.0)
+        its = torch.optim.AdamW([one for own in terms for one in own.parameters()], rate, weight_decay=0.0)
+        with absent(terms), torch.no_grad():
+            original = read(teacher.module)
         for step in range(3):
-            q = student(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
-            p = teacher.module(**batch).logits[:, -labels.shape[1] :][counted].double().log_softmax(-1)
-            own = (p.detach().exp() * (p.detach() - q)).sum(-1).mean()
-            other = 0.4 * (q.detach().exp() * (q.detach() - p)).sum(-1).mean()
-            (own + other + 0.6 * functional.nll_loss(p, labels[counted])).backward()
-            for optimiser, own_rate in ((mine, 5e-3), (its, rate or 5e-3)):
+            q, p = read(student), read(teacher.module)
+            other = 0.4 * (q.detach().exp() * (q.detach() - p)).sum(-1).mean() + 0.6 * functional.nll_loss(
+                p, labels[counted]
+            )
+            held = said.anchor * (original.exp() * (original - p)).sum(-1).mean()
+            (follows(said.divergence, q, p).mean() + other + held).backward()
+            for optimiser, own_rate in ((mine, 5e-3), (its, rate)):
                 optimiser.param_groups[0]["lr"] = own_rate * (1 - step / 3)
-                optimiser.step()
+                if optimiser is mine or step % said.every == 0:
+                    optimiser.step()
                 optimiser.zero_grad()
     for name, value in student.state_dict().items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=2e-5)
