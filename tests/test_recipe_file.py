@@ -94,6 +94,30 @@ def test_a_missing_or_binary_recipe_is_refused(tmp_path: Path) -> None:
         load_recipe(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("2024-02-30", "what reads as a value of the kind timestamp is none; put it in quotes, line 1"),
+        ("!!int sk-12345", "the kind int is none; put it in quotes, line 1"),
+        ("!!float sk-12345", "the kind float is none"),
+        ("!!bool sk-12345", "the kind bool is none"),
+        ("1234567890" * 500, "the kind int is none"),
+        ("!!map sk-12345", "expected a mapping node, but found scalar, line 1"),
+        ("!!map [sk-12345]", "expected a mapping node, but found sequence, line 1"),
+        ("[" * 3000, "it is nested too deep"),
+        ("{a: " * 3000, "it is nested too deep"),
+    ],
+)
+def test_what_python_cannot_hold_is_a_sentence_too(tmp_path: Path, value: str, sentence: str) -> None:
+    plain = yaml.safe_dump(recipe())
+    for text, sets in ((f"data: {{pool: {{path: x}}}}\nseed: {value}\n", []), (plain, [f"seed={value}"])):
+        path = written(tmp_path, text)
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(path, sets)
+        assert sentence.replace("line 1", "line 1" if sets else "line 2") in str(caught.value)
+        assert "12345" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_anchors_and_merge_keys_are_yaml_too(tmp_path: Path) -> None:
     path = written(tmp_path, "data:\n  pool: &pool {path: a.csv, text: body}\n  test: {<<: *pool, path: b.csv}\n")
     test = load_recipe(path).data.test

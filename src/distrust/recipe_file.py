@@ -49,7 +49,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         near = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         raise RecipeError(f"There is no recipe {path}; {nearest(file.name, near, say='the folder has')}.")
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        raw = _plain(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise RecipeError(f"{path} is no text in UTF-8.") from None
     except yaml.YAMLError as error:
@@ -74,7 +74,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
     if not separator or not dotted:
         raise RecipeError(f"--set takes key=value, such as train.num_train_epochs=3; got {override!r}.")
     try:
-        value = yaml.load(text, _Loader)
+        value = _plain(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {dotted}: what follows = is no YAML value{_reason(error)}.") from None
     put(raw, dotted, value, "--set")
@@ -107,14 +107,32 @@ def _position(place: list[Any], key: str, dotted: str, who: str) -> int:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error; the last one would win otherwise."""
+    """YAML in which a key given twice is an error, the last one would win otherwise; and so is what Python cannot hold."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, KeyError):  # which quote the value
+            kind = node.tag.rpartition(":")[2]
+            said = f"what reads as a value of the kind {kind} is none; put it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            return super().construct_mapping(node, deep)  # refuses it
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _plain(text: str) -> Any:
+    """Plain values of YAML. Raises YAMLError."""
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError:
+        raise yaml.constructor.ConstructorError(None, None, "it is nested too deep", None) from None
 
 
 def _reason(error: yaml.YAMLError) -> str:
