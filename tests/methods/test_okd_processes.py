@@ -12,8 +12,11 @@ from distrust.files import read_json
 from distrust.methods.distillm import Distillm, distillm
 from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.okd import Okd, okd
+from distrust.methods.speculative_kd import SpeculativeKd, speculative_kd
 from distrust.methods.taid import Taid, taid
+from distrust.methods.uld import Uld, uld
 from distrust.store import load_tensors
+from distrust.token_evidence import Kept
 from tests.methods import tutored
 from tests.test_processes import torchrun
 from tests.test_sharding import ended, fsdp
@@ -25,6 +28,9 @@ METHODS = {
     "plain": (gkd, Gkd(on_policy=0)),
     "taid": (taid, Taid(speed=0.5)),
     "distillm": (distillm, Distillm(start=0.7, capacity=16)),
+    "speculative": (speculative_kd, SpeculativeKd(interleaved=0.7)),
+    "uld": (uld, Uld()),
+    "kept": (gkd, Gkd(on_policy=0, teacher_evidence=Kept(top=20))),
 }
 SCRIPT = """
 import sys
@@ -59,17 +65,28 @@ def test_accumulated_steps_are_divided_by_all_their_tokens(name: str, tmp_path: 
         torch.testing.assert_close(parts[key], value, rtol=1e-3, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
+    """What one process learns, by method."""
+    folder = tmp_path_factory.mktemp("alone")
+    return {name: learnt(folder / name, name, 16) for name in METHODS}
+
+
+def near(folder: Path, alone: dict[str, dict[str, Tensor]]) -> None:
+    """Both processes hold the same student, and it is the one of one process up to rounding."""
+    for name, wanted in alone.items():
+        first, second = (load_tensors(folder / f"{rank}-{name}") for rank in (0, 1))
+        assert all(torch.equal(value, second[key]) for key, value in first.items()), name
+        for key, value in wanted.items():
+            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+
+
 @pytest.mark.slow
-def test_two_processes_train_the_student_that_one_would(tmp_path: Path) -> None:
+def test_two_processes_train_the_student_that_one_would(tmp_path: Path, alone: dict[str, dict[str, Tensor]]) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     done = torchrun(str(tmp_path / "script.py"), str(tmp_path))
     assert done.returncode == 0, done.stderr[-3000:]
-    for name in METHODS:
-        first, second = (load_tensors(tmp_path / f"{rank}-{name}") for rank in (0, 1))
-        alone = learnt(tmp_path / f"alone {name}", name, 16)
-        assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
-        for key, value in alone.items():
-            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+    near(tmp_path, alone)
 
 
 SHARDED = """
@@ -115,7 +132,7 @@ distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_a_student_in_shards_is_the_one_that_one_process_trains(tmp_path: Path) -> None:
+def test_a_student_in_shards_is_the_one_that_one_process_trains(tmp_path: Path, alone: dict[str, dict[str, Tensor]]) -> None:
     """Beside a teacher that each process holds whole, whether it stands still or learns; cut off, it goes on bit for bit."""
     (tmp_path / "script.py").write_text(SHARDED)
     ended(fsdp(str(tmp_path / "script.py"), str(tmp_path)))
@@ -125,9 +142,4 @@ def test_a_student_in_shards_is_the_one_that_one_process_trains(tmp_path: Path) 
         for name in ("okd", "taid", "distillm"):
             whole, cut = (load_tensors(tmp_path / f"{rank}-{said}{name}") for said in ("", "cut "))
             assert all(torch.equal(value, cut[key]) for key, value in whole.items()), name
-    for name in METHODS:
-        first, second = (load_tensors(tmp_path / f"{rank}-{name}") for rank in (0, 1))
-        alone = learnt(tmp_path / f"alone {name}", name, 16)
-        assert all(torch.equal(value, second[key]) for key, value in first.items()), "both hold the same student"
-        for key, value in alone.items():
-            torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
+    near(tmp_path, alone)
