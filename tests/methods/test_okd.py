@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from distrust.errors import RecipeError, RunError
+from distrust.evaluate.following import following, own_words
 from distrust.low_rank import absent, attached
 from distrust.methods import find
 from distrust.methods.gkd import Gkd, gkd
 from distrust.methods.okd import Okd, okd
 from distrust.students import Student
-from distrust.students.causal import load
+from distrust.students.causal import load, writer
 from tests.methods import tutored
 
 ONE_STEP = tutored.LOOP.model_copy(update={"num_train_epochs": 1, "per_device_train_batch_size": 48})
@@ -156,11 +157,17 @@ def test_a_teacher_that_is_pulled_too_far_is_named(tmp_path: Path) -> None:
 
 
 def test_the_record_tells_the_original_teacher_from_the_adapted_one(tmp_path: Path) -> None:
+    """Of each: on given texts, and on the student's own."""
     with tutored.opened(tmp_path, tutored.teacher()) as run:
-        okd(run, OPTIONS)
+        student = writer(okd(run, OPTIONS))
         rows = run.fits["student"].history
-    assert {"kl", "agreement", "kl_own_words", "drift", "teacher_nll", "kl_to_adapted", "divergence"} <= rows[-1].keys()
-    assert rows[-1]["drift"] > 0 and rows[-1]["kl"] != rows[-1]["kl_to_adapted"]
+    last, items = rows[-1], tutored.pool()
+    own = own_words(student, items, run.seed)
+    for end, texts in (("", student.reader.completions(items.columns["completion"])[0]), ("_own_words", own)):
+        found = following(student, tutored.teacher().model, items, texts)
+        assert last[f"kl{end}"] == pytest.approx(found.kl, rel=1e-5)
+        assert last[f"drift{end}"] > 0 and last[f"teacher_nll{end}"] != pytest.approx(found.teacher_nll, rel=1e-3)
+    assert {"agreement", "kl_to_adapted", "divergence"} <= last.keys() and last["kl"] != last["kl_to_adapted"]
     assert not run.warnings
 
 

@@ -23,7 +23,7 @@ from tests.test_sharding import ended, fsdp
 
 METHODS = {
     "okd": (okd, Okd(rank=4)),
-    "held": (okd, Okd(rank=4, layers=1, store_trunk=True, anchor=1.0)),
+    "held": (okd, Okd(rank=4, layers=1, store_trunk=True, anchor=1.0, every=2, gradient_checkpointing=True)),
     "gkd": (gkd, Gkd(on_policy=0.5)),
     "plain": (gkd, Gkd(on_policy=0)),
     "taid": (taid, Taid(speed=0.5)),

@@ -216,11 +216,16 @@ class Probe:
     items: Items
     completions: list[list[int]]  # token ids
 
-    def figures(self, student: CausalStudent, original: Reads, seed: int) -> dict[str, float]:
-        """How far the student is from the *original* teacher, on the texts and on its own: part of an epoch's record."""
-        given = following(student, original, self.items, self.completions)
-        own = following(student, original, self.items, own_words(student, self.items, seed))
-        return {"kl": given.kl, "agreement": given.agreement, "kl_own_words": own.kl}
+    def figures(
+        self, student: CausalStudent, original: Reads, seed: int, own: list[list[int]] | None = None
+    ) -> dict[str, float]:
+        """How far the student is from the *original* teacher, on the texts and on its own: part of an epoch's record.
+
+        own: what the student writes of the items, where that is known.
+        """
+        own = own_words(student, self.items, seed) if own is None else own
+        given, written = (following(student, original, self.items, texts) for texts in (self.completions, own))
+        return {"kl": given.kl, "agreement": given.agreement, "kl_own_words": written.kl}
 
 
 def probe(told: Labelled, tutor: Tutor) -> Probe:

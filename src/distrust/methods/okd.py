@@ -17,7 +17,7 @@ from torch import Tensor
 
 from distrust import trunk
 from distrust.data import Items
-from distrust.evaluate.following import following
+from distrust.evaluate.following import following, own_words
 from distrust.files import fingerprint
 from distrust.losses import linear
 from distrust.losses.chunks import Projected
@@ -159,7 +159,10 @@ class Original(CausalStudent):
 def _figures(its: Tutor, terms: Sequence[Terms], on: Probe, seed: int, sides: Sequence[Side]) -> dict[str, float]:
     """An epoch's record. `kl` is to the original teacher, `drift` how far the adapted one has gone from it."""
     student, original = writer(sides[0].student), Original(**its.model.parts, adapted=its.model, terms=terms)
-    adapted = following(its.model, original, on.items, on.completions)
+    own = own_words(student, on.items, seed)
+    found: dict[str, float] = {}
+    for end, texts in (("", on.completions), ("_own_words", own)):
+        adapted = following(its.model, original, on.items, texts)
+        found |= {f"drift{end}": adapted.kl, f"teacher_nll{end}": adapted.nll}
     moved = following(student, its.model, on.items, on.completions)
-    found = {"drift": adapted.kl, "teacher_nll": adapted.nll, "kl_to_adapted": moved.kl}
-    return {**on.figures(student, original, seed), **found}
+    return {**on.figures(student, original, seed, own), **found, "kl_to_adapted": moved.kl}
