@@ -180,6 +180,28 @@ def test_a_shard_that_was_deleted_is_written_anew_and_the_others_stay(tmp_path: 
         assert value.tolist() == [int(parts[2]["claims"][0]), int(new["claims"][0]), int(parts[0]["claims"][1])]
 
 
+def test_whoever_found_the_damage_goes_on_once_the_shard_is_deleted(tmp_path: Path) -> None:
+    """In one process, as in a notebook: what the refusal says to do is enough."""
+    shards = Shards(tmp_path)
+    parts = [append(shards, ["a", "A"]), append(shards, ["b"])]
+    found, path = Shards(tmp_path), tmp_path / "claims.bin"
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RunError, match=r"delete .*000000000\.json and run again: its 2 items"):
+        found.column("claims", found.rows(["a", "b"]))
+    (tmp_path / "shards" / "000000000.json").unlink()
+    found.look()
+    assert found.rows(["a", "b"]).tolist() == [-1, 2] and len(found) == 1
+    new = append(found, ["a"])
+    value = found.column("claims", found.rows(["a", "b"])).whole()
+    assert value.tolist() == [int(new["claims"][0]), int(parts[1]["claims"][0])]
+    for one in (tmp_path / "shards").iterdir():
+        one.unlink()
+    found.look()
+    assert len(found) == 0 and found.layouts == {} and append(found, ["z"]) and found.rows(["z"]).tolist() == [0]
+
+
 def test_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"), Shards(tmp_path / "file").locked():

@@ -80,8 +80,11 @@ class Shards:
         return iter(sorted(self._shards.values(), key=lambda shard: shard.start))
 
     def look(self) -> None:
-        """Read the shards that other processes have written since."""
-        for path in sorted((self.folder / "shards").glob("[0-9]*.json")):
+        """Read the shards that other processes have written since, and forget all where a person has deleted one."""
+        paths = sorted((self.folder / "shards").glob("[0-9]*.json"))
+        if not self._shards.keys() <= set(paths):
+            self._shards, self._row_of, self._verified = {}, {}, set()
+        for path in paths:
             if path not in self._shards:
                 self._add(_read(path))
 
