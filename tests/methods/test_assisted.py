@@ -1,4 +1,4 @@
-"""The three signals: what each is, which gold makes them chances, and which assistants are refused."""
+"""The three signals: what each is, which gold judges, and which assistants are refused."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import torch
 
 from distrust.errors import RunError
 from distrust.labels import LabelSpace
-from distrust.methods.assisted import NAMES, Signals, chances, check_assistant, judges, outcomes, read
+from distrust.methods.assisted import Signals, check_assistant, judges, outcomes, read
 from tests import worlds
 from tests.methods.loop_worlds import ANSWERS, LABELS, POOL, Watched, opened
 from tests.runs import make
-
-NONE = torch.zeros(0)
 
 
 def raw(**more: Any) -> Signals:
@@ -55,22 +53,6 @@ def test_a_right_claim_is_golds_label(tmp_path: Path) -> None:
         rows = POOL.rows(gold.ids)
         wanted = [int(ANSWERS[row] == worlds.SPACE.names[LABELS[row]]) for row in rows]
         assert outcomes(run, said, gold).tolist() == wanted and 0 < sum(wanted) < len(wanted)
-
-
-@pytest.mark.parametrize(("gold", "kind", "calibrated"), [(20, "platt", True), (19, "platt", False), (20, "none", False)])
-def test_twenty_gold_items_make_a_signal_a_chance(tmp_path: Path, gold: int, kind: Any, calibrated: bool) -> None:
-    draw = torch.Generator().manual_seed(1)
-    on_gold = torch.rand(gold, generator=draw)
-    right = (torch.rand(gold, generator=draw) < on_gold).long()
-    with opened(tmp_path, [Watched("teacher")]) as run:
-        signal = torch.tensor([-0.5, 0.3, 1.5])
-        found, there = chances(run, NAMES["s1"], signal, on_gold, right, kind)
-        assert set(run.signals) == ({NAMES["s1"], NAMES["s1"] + ", calibrated"} if calibrated else {NAMES["s1"]})
-        assert (found.tolist() != pytest.approx([0, 0.3, 1])) is calibrated
-        assert found[0] <= found[1] <= found[2] and there.shape == (gold,)
-        assert torch.equal(there, on_gold.double()) is not calibrated
-        chances(run, NAMES["s1"], signal, NONE, NONE.long(), kind)
-        assert not run.signals, "what was shown of an earlier student is gone"
 
 
 def test_assistants_that_could_say_nothing_are_refused(tmp_path: Path) -> None:

@@ -18,23 +18,16 @@ from distrust.assistant import HOW_SURE, TRUE_OR_FALSE, TRUTH, confidence_in, qu
 from distrust.claimed import final
 from distrust.data import REFERENCE, Items
 from distrust.errors import RunError
-from distrust.evaluate import quality
 from distrust.evidence import Evidence
 from distrust.labels import LabelSpace
+from distrust.methods.chances import NAMES, Signal, chances
 from distrust.methods.voted import classes
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.students import Student
 from distrust.students.causal import CausalStudent
 from distrust.students.sampling import Sampling
-from distrust.trust import calibrated, self_consistency, silence
-
-FEW = 20  # gold items below which a signal is left as it is
-NAMES = {
-    "s1": "s1: student's self-consistency",
-    "s2": "s2: assistant on the student",
-    "s3": "s3: assistant on the teachers",
-}
+from distrust.trust import self_consistency, silence
 
 
 class Signals(Strict):
@@ -47,8 +40,10 @@ class Signals(Strict):
     )
     samples: int = Field(5, gt=0, description="texts of the student an item, for `s1`; of classes its own chances are read")
     temperature: float = Field(0.7, gt=0, description="at which it writes them; its chances of classes are softened so too")
-    calibrate: Literal["platt", "isotonic", "none"] = Field(
-        "platt", description="signals are made chances by gold, cross-fitted, where it judges 20 items or more"
+    calibrate: Literal["platt", "isotonic", "agreement", "none"] = Field(
+        "platt",
+        description="signals are made chances by gold, cross-fitted, where it judges 20 items or more; `agreement`: without "
+        "gold, those of an assistant that gives 3 samples or more, by how many of them agree with 20 claims or more",
     )
 
     confidence: Literal["answers", "stated", "likelihood"] = Field(
@@ -86,15 +81,18 @@ def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
     Source: TA-in-the-loop card, equations A1 and A2. Of a student over classes s1 is the chance of its likeliest class at
     the temperature: what the share of its samples, drawn from its softmax, tends to.
     """
-    said, s1, s2 = _raw(run, student, items, options)
+    said, *signals = _raw(run, student, items, options)
     gold, right = judges(run), torch.zeros(0, dtype=torch.long)
+    on_gold: list[Signal | None] = [None, None]
     if len(gold):
         of_gold, *on_gold = _raw(run, student, gold, options)
         right = outcomes(run, of_gold, gold)
-        s1, s2 = (
-            None if one is None or other is None else chances(run, NAMES[name], one, other, right, options.calibrate)[0]
-            for name, one, other in zip(("s1", "s2"), (s1, s2), on_gold, strict=True)
-        )
+    s1, s2 = (
+        None
+        if one is None
+        else chances(run, NAMES[name], one, None if other is None else other[0], right, options.calibrate)[0]
+        for name, one, other in zip(("s1", "s2"), signals, on_gold, strict=True)
+    )
     silent = float(silence(said.claims).mean()) if len(said) else 0.0
     if silent:
         run.note(f"No answer could be read from {100 * silent:.1f} % of the student's samples; they agree with nothing.")
@@ -103,10 +101,10 @@ def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
     return Read(items, said, s1, s2, right)
 
 
-def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Evidence, Tensor | None, Tensor | None]:
-    """What a student says of items, and the first two signals as they are: (n,) each."""
+def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Evidence, Signal | None, Signal | None]:
+    """What a student says of items, and the first two signals as they are."""
     said = samples(run, student, items, options)
-    s1 = _consistency(run, said, options) if options.reads(run, "s1") else None
+    s1 = (_consistency(run, said, options), 0) if options.reads(run, "s1") else None
     return said, s1, of_assistant(run, said, items, options) if options.reads(run, "s2") else None
 
 
@@ -117,23 +115,29 @@ def samples(run: Run, student: Student, items: Items, options: Signals) -> Evide
     return run.ask(student, items, Sampling(options.samples, options.temperature, seed=run.seed))
 
 
-def of_assistant(run: Run, said: Evidence, items: Items, options: Signals) -> Tensor:
-    """The assistant's confidence in what a source finally claims: (n,) in [0, 1], as `assistant.confidence_in` has it.
+def of_assistant(run: Run, said: Evidence, items: Items, options: Signals) -> Signal:
+    """The assistant's confidence in what a source finally claims, as `assistant.confidence_in` has it.
 
     An assistant over True and False is shown each claim, and so is one that states a number; of a text's likelihood its
     model is asked; any other is asked the items, once for whoever's claims.
     """
     assert run.assistant is not None, "a signal of the assistant is read where there is one"
     if options.confidence == "likelihood":
-        return text_confidence(_model(run), said, items)
+        return text_confidence(_model(run), said, items), 0
     stated = options.confidence == "stated"
     if not stated and not is_shown(run):
-        return confidence_in(run.ask(run.assistant, items), said, items)
+        reply = run.ask(run.assistant, items)
+        return confidence_in(reply, said, items), _draws(reply)
     asked = questions(said, items, HOW_SURE if stated else TRUE_OR_FALSE)
     if not len(asked.items):
-        return torch.zeros(len(items), dtype=torch.float64)
+        return torch.zeros(len(items), dtype=torch.float64), 0
     reply = run.ask(run.assistant, asked.items)
-    return asked.stated(reply) if stated else asked.confidence(reply)
+    return (asked.stated(reply), 0) if stated else (asked.confidence(reply), _draws(reply))
+
+
+def _draws(reply: Evidence) -> int:
+    """Of how many samples a share of them is; 0 where it is a probability instead."""
+    return reply.claims.shape[0] if reply.logits is None else 0
 
 
 def _model(run: Run) -> CausalStudent:
@@ -147,29 +151,6 @@ def _model(run: Run) -> CausalStudent:
 def is_shown(run: Run) -> bool:
     """Whether the assistant is shown claims, rather than asked the items."""
     return run.assistant is not None and run.assistant.space.names == TRUTH.names
-
-
-def chances(
-    run: Run, name: str, signal: Tensor, on_gold: Tensor, right: Tensor, kind: Literal["platt", "isotonic", "none"]
-) -> tuple[Tensor, Tensor]:
-    """A signal (n,) and what it was on gold (g,), both as chances where there is gold enough; the report shows both.
-
-    right: (g,) 1 or 0.
-    """
-    signal, on_gold = signal.double().clamp(0, 1), on_gold.double().clamp(0, 1)
-    for shown in (name, f"{name}, calibrated"):
-        run.signals.pop(shown, None)  # of an earlier student
-    judged = quality(on_gold, right)
-    if judged is None:
-        return signal, on_gold
-    run.signals[name] = judged
-    if kind == "none" or judged.items < FEW:
-        return signal, on_gold
-    found = calibrated(torch.cat([signal, on_gold]), torch.cat([torch.full((len(signal),), -1), right]), kind)
-    after = quality(found[len(signal) :], right)
-    assert after is not None, "what was judged raw is judged calibrated"
-    run.signals[f"{name}, calibrated"] = after
-    return found[: len(signal)], found[len(signal) :]
 
 
 def judges(run: Run) -> Items:

@@ -19,7 +19,8 @@ from distrust.claimed import final
 from distrust.data import Items, concatenate
 from distrust.evaluate import claims_on, wilson
 from distrust.evidence import Evidence, join
-from distrust.methods.assisted import NAMES, Read, Signals, chances, judges, of_assistant, outcomes
+from distrust.methods.assisted import Read, Signals, judges, of_assistant, outcomes
+from distrust.methods.chances import NAMES, chances
 from distrust.run import Run
 from distrust.selection import at_random
 
@@ -140,7 +141,7 @@ class Shop:
             return None, None
         met = gold.select([row for row, item in enumerate(gold.ids) if item in self._answered])
         if len(met):
-            more = of_assistant(self.run, said.on(met.ids), met, self.options)
+            more, _ = of_assistant(self.run, said.on(met.ids), met, self.options)
             self._in_teacher = torch.cat([self._in_teacher, more.double()])
         raw = of_assistant(self.run, said.on(items.ids), items, self.options)
         s3, on_gold = chances(self.run, NAMES["s3"], raw, self._in_teacher, self._right, self.options.calibrate)

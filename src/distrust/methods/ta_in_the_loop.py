@@ -19,9 +19,11 @@ from distrust.bought import Bought
 from distrust.data import Items, concatenate
 from distrust.errors import RunError
 from distrust.labelled import Labelled
-from distrust.methods.assisted import FEW, check_assistant, judges, outcomes, read, samples
+from distrust.methods.assisted import check_assistant, judges, outcomes, read, samples
+from distrust.methods.chances import FEW
 from distrust.methods.choosing import Choosing, chosen
 from distrust.methods.purchases import Purchase, Shop
+from distrust.methods.trying import tried
 from distrust.methods.using import Using, lesson
 from distrust.methods.voted import GoldWeight
 from distrust.run import Run
@@ -105,6 +107,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
         bought.append(shop.buy(more, said))  # 4: D2
         if shop.paused:
             break
+    options = tried(run, options, bought, lambda told: _passes(run, options, told))
     told = lesson(run, options, bought, said)
     used = _account(run, shop, told)
     for turn in range(options.rounds):

@@ -32,10 +32,11 @@ class Using(Signals):
         description="`filter` drops the answers that s3 doubts (R1), `weigh` counts them less (R2), `route` filters, and "
         "tells items that s1 and s2 are sure of the student's own answer, at no price (R3)",
     )
-    threshold: Literal["quantile", "gold"] | float = Field(
+    threshold: Literal["quantile", "gold", "tried"] | float = Field(
         "quantile",
         description="of s3, below which an answer is dropped: `quantile` drops the share `drop` of each purchase; `gold`: "
-        "best by the canaries, none where they do not show that s3 knows anything; or a number, such as 0.5",
+        "best by the canaries, none where they do not show that s3 knows anything; `tried`: 0.5, or none where a student "
+        "learns as well with the doubted ones, by answers that are held out; or a number, such as 0.5",
     )
     drop: float = Field(0.2, ge=0, lt=1, description="of `quantile`")
     conflict: bool = Field(
@@ -105,7 +106,7 @@ def _believed(run: Run, options: Using, one: Purchase) -> Tensor:
     Of equally doubted answers a hash of seed and id decides which are dropped; where all are doubted alike, none is.
     """
     everything = torch.ones(len(one.items), dtype=torch.bool)
-    if one.in_teacher is None:
+    if one.in_teacher is None or options.threshold == "tried":  # until it has been tried, nothing is dropped
         return everything
     if options.threshold == "quantile":
         s3 = one.in_teacher.nan_to_num(2.0)

@@ -25,6 +25,7 @@ from distrust.trust.stated import p_true, read_confidence, stated_confidence
 from distrust.trust.support import claim_probability, support
 from distrust.trust.table import Estimator, Fitted, Table
 from distrust.trust.text_likelihood import text_likelihood
+from distrust.trust.two_kinds import TwoKinds, two_kinds
 from distrust.trust.votes import agreement, self_agreement
 from distrust.trust.voting import Majority, Stacking, WeightedVote
 
@@ -43,6 +44,7 @@ __all__ = [
     "Table",
     "Trust",
     "TrustModel",
+    "TwoKinds",
     "WeightedVote",
     "agreement",
     "ca_mkd_weights",
@@ -88,4 +90,5 @@ __all__ = [
     "stated_confidence",
     "support",
     "text_likelihood",
+    "two_kinds",
 ]
