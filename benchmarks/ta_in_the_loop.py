@@ -56,13 +56,13 @@ BARE: dict[str, Any] = {  # no cell has gold
 REFERENCE_RUN = "random"
 OURS: dict[str, dict[str, Any]] = {  # what is screened; the best of them is reported
     "r1": {},
-    "r1_half": {"threshold": 0.5},
     "r2": {"use": "weigh"},
     "r3": {"use": "route", "threshold": 0.5},
     "half": {"stages": 1, "signals": ["s3"], "threshold": 0.5},
     "grown": {"stages": 1, "use": "route", "threshold": 0.5, "rounds": 1},
-    "grown_sure": {"stages": 1, "use": "route", "threshold": 0.5, "rounds": 1, "agreed": 0.8},
-    "r3_grown": {"use": "route", "threshold": 0.5, "rounds": 1},
+    "kept": {"stages": 1, "use": "route", "threshold": 0.0, "rounds": 1},
+    "tried": {"stages": 1, "use": "route", "threshold": "tried", "rounds": 1},
+    "agreeing": {"stages": 1, "use": "route", "threshold": "tried", "rounds": 1, "calibrate": "agreement", "agreed": 0.8},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     REFERENCE_RUN: {"stages": 1, "signals": []},
@@ -76,8 +76,11 @@ FEWER = (1, 2)  # places of the budgets at which all of these are measured; the 
 WHOLE = "whole"
 CARRIED_BY = (  # of the package, what decides what a cell comes to beside its fits
     *("claimed.py", "assistant.py", "adoption.py", "selection.py", "trust/consistency.py", "trust/support.py"),
-    *(f"methods/{name}.py" for name in ("ta_in_the_loop", "assisted", "choosing", "purchases", "using")),
-    "teachers/recorded.py",
+    *(
+        f"methods/{name}.py"
+        for name in ("ta_in_the_loop", "assisted", "chances", "choosing", "purchases", "using", "trying")
+    ),
+    *("trust/two_kinds.py", "teachers/recorded.py"),
 )
 
 
