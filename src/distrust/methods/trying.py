@@ -34,7 +34,7 @@ def tried(run: Run, options: Options, bought: Sequence[Purchase], passes: Callab
     Two students learn three quarters of the answers, one of them without those that s3 doubts, and both answer the last
     quarter. A student that says there what the teachers say is right with the chance that s3 gives them.
     """
-    if options.threshold != "tried":
+    if options.threshold != "tried" or options.use == "weigh":  # which has no threshold
         return options
     everything, believed = (options.model_copy(update={"threshold": one}) for one in (0.0, HALF))
     ids = [item for one in bought for item in one.items.ids]
