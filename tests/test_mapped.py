@@ -69,6 +69,7 @@ def test_a_key_knows_content_kind_and_shape() -> None:
     keys = [mapped([0]).key, mapped([0], other).key, mapped([0], FILE.int()).key, mapped([0], FILE.view(ROWS, 2, 1)).key]
     assert len(set(keys)) == 4
     assert mapped([7], other).key == mapped([7]).key, "another part's change is none of its"
+    assert mapped([0, 5, 0]).key != mapped([0, 5, 5]).key, "which part a row is of, where it stands as far from the start"
     assert mapped([], other).key == mapped([]).key != mapped([], FILE.int()).key
 
 
