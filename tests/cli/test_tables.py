@@ -63,7 +63,7 @@ def test_a_plan_says_what_is_expected_and_what_is_unknown(capsys: pytest.Capture
 def test_what_was_bought_counts_items_with_any_answer(capsys: pytest.CaptureFixture[str]) -> None:
     space = LabelSpace(("a", "b"))
     said = [
-        Evidence("gpt", ("1", "2", "3"), space, torch.tensor([[0, -1, -1], [-1, -1, 1]])),
+        Evidence("gpt", ("1", "2", "3"), space, torch.tensor([[0, -1, -1], [1, -1, 1]])),
         Evidence("nobody", (), space, torch.zeros(1, 0, dtype=torch.long)),
     ]
     spent = [Spending("gpt", 4, 10, 5, None, ended="budget.calls"), Spending("nobody", 0, 0, 0, 0.0)]
