@@ -36,6 +36,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m distrust.reference docs/recipe.md
 	$(BIN)/python -m benchmarks._readme
 	$(BIN)/python -m benchmarks._audit_page
+	$(BIN)/python -m benchmarks._kernels_page
 	$(BIN)/python -m benchmarks._muka_page
 	$(BIN)/python -m benchmarks._okd_page
 	$(BIN)/python -m benchmarks._panel_page

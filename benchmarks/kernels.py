@@ -2,8 +2,9 @@
 
 One process, one thread, process time, contenders in random order, medians of ratios within a round. The floor: the four
 products nobody can leave out (two of logits, two of gradients), chunk by chunk, into buffers that are there. Peak memory is
-of a fresh process each. TRL and Liger are timed where they are installed (on PYTHONPATH, say), else left out with a line
-that says so. Knows random numbers of the right size; nothing here is a model.
+of a fresh process each; so are times with huge pages, which torch reads from its environment once. TRL and Liger are
+timed where they are installed (on PYTHONPATH, say), else left out with a line that says so. Knows random numbers of the
+right size; nothing here is a model.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
+import os
 import random
 import subprocess
 import sys
@@ -53,6 +55,8 @@ def run(quick: bool) -> Result:
         figures[f"{size}.two_sided"] = ratio["two_sided"]
         figures |= {f"{size}.x_{name}": ratio[name] for name in peers}
         figures[f"{size}.floor_ms"] = median(times["floor"]) * 1e3
+        huge = _fresh(f"over_floor({size!r}, {tokens}, {rounds})", THP_MEM_ALLOC_ENABLE="1")
+        figures |= {f"{size}.x_floor.huge_pages{end}": one for end, one in zip(("", ".low", ".high"), huge, strict=True)}
     main = "w256.v50304"
     figures["two_sided"] = figures[f"{main}.two_sided"]
     figures |= {f"x_{name}": figures[f"{main}.x_{name}"] for name in peers}
@@ -166,11 +170,25 @@ def _error() -> float:
     return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)  # type: ignore[operator, union-attr]
 
 
+def over_floor(size: str, tokens: int, rounds: int) -> list[float]:
+    """Ours over the floor: the median of rounds, the least and the most."""
+    torch.set_num_threads(1)
+    times = _interleaved(_made(*SIZES[size], tokens), rounds, [])
+    over = [one / floor for one, floor in zip(times["ours"], times["floor"], strict=True)]
+    return [median(over), min(over), max(over)]
+
+
 def _memory(name: str) -> float:
     """Megabytes that a contender adds to the peak of a fresh process, its gradients included."""
-    script = f"import sys; from benchmarks.kernels import peak; print(peak({name!r}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return float(_fresh(f"peak({name!r})"))
+
+
+def _fresh(call: str, **environment: str) -> Any:
+    """What a function of this module says in a fresh process."""
+    script = f"import json; from benchmarks import kernels; print(json.dumps(kernels.{call}))"
+    told = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=told)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak(name: str) -> float:

@@ -185,6 +185,7 @@ def test_make_targets_exist() -> None:
 def test_the_figures_are_those_of_the_result_files() -> None:
     from benchmarks import (
         _audit_page,
+        _kernels_page,
         _muka_page,
         _okd_page,
         _panel_page,
@@ -196,7 +197,12 @@ def test_the_figures_are_those_of_the_result_files() -> None:
     )
     from benchmarks._pages import BETWEEN
 
-    pages = {_readme.README: _readme.figures, _panel_page.PAGE: _panel_page.tables, _peer_page.PAGE: _peer_page.table}
+    pages = {
+        _readme.README: _readme.figures,
+        _kernels_page.PAGE: _kernels_page.table,
+        _panel_page.PAGE: _panel_page.tables,
+        _peer_page.PAGE: _peer_page.table,
+    }
     pages |= {_signals_page.PAGE: _signals_page.tables, _audit_page.PAGE: _audit_page.table}
     pages |= {_which_page.PAGE: _which_page.tables, _okd_page.PAGE: _okd_page.tables}
     pages |= {_worlds_page.PAGE: _worlds_page.tables, _muka_page.PAGE: _muka_page.tables}
