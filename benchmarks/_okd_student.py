@@ -35,6 +35,7 @@ from distrust.students.causal import CausalStudent, writer
 from distrust.teachers.local_writer import LocalWriter
 from distrust.teachers.recorded import RecordedTeacher
 
+WRITTEN = (7, 8, 9)  # seeds with which a student writes what it is judged by
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "fine_tuning": ("distill", {}),
     "forward": ("gkd", {"on_policy": 0}),
@@ -125,19 +126,21 @@ def _judged(own: CausalStudent, task: Task, test: Items) -> dict[str, float]:
     kind = task.cell.texts
     original = teacher(kind).model
     given = following(own, original, test, own.reader.completions(test.columns["completion"])[0])
-    written = own_words(own, test, seed=7)
-    alone = following(own, original, test, written)
-    found = {"kl": given.kl, "kl_own": alone.kl, "agreement": given.agreement, "nll": given.nll}
+    written = [own_words(own, test, seed=seed) for seed in (WRITTEN[:1] if task.search else WRITTEN)]
+    alone = [following(own, original, test, one) for one in written]
+    kl_own = mean(one.kl for one in alone)
+    found = {"kl": given.kl, "kl_own": kl_own, "agreement": given.agreement, "nll": given.nll}
     if task.search:
         return found
     taught = following(own, original, test, _teachers_words(kind))
-    found |= {"teacher_nll_of_own": alone.teacher_nll, "excess_error": excess_error(alone.kl, taught.kl)}
+    surprise = mean(one.teacher_nll for one in alone)
+    found |= {"teacher_nll_of_own": surprise, "excess_error": excess_error(kl_own, taught.kl)}
     if kind in KINDS:
         return found | judged(kind, own, test)
-    spoken = own.reader.tokenizer.batch_decode(written, skip_special_tokens=True)
+    spoken = [own.reader.tokenizer.batch_decode(one, skip_special_tokens=True) for one in written]
     read = own.reader.tokenizer.batch_decode(own.reader.completions(test.columns["completion"])[0], skip_special_tokens=True)
-    alike = mean(rouge_l(one, wanted) for one, wanted in zip(spoken, read, strict=True))
-    return found | {"rouge_l": alike, "distinct_2": distinct(spoken)}
+    alike = mean(rouge_l(one, wanted) for each in spoken for one, wanted in zip(each, read, strict=True))
+    return found | {"rouge_l": alike, "distinct_2": mean(distinct(each) for each in spoken)}
 
 
 @cache
