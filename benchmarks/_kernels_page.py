@@ -33,10 +33,13 @@ def table() -> str:
     memory = {name.rpartition(".")[2]: value for name, value in of.items() if name.startswith("memory_mb")}
     said = {"naive": "whole logits", "trl": "TRL", "liger": "Liger"}
     others = ", ".join(f"{memory[one]:,.0f} MB by {who}" for one, who in said.items() if one in memory)
-    return "\n".join(lines) + (
-        f"\n\nMemory added at 50,304 classes × 2,048 tokens: {memory['n2048']:,.0f} MB, which is one chunk of both sides and "
-        f"the head's gradient; {others}.\nLargest error against double precision: {of['max_error']:.0e} of the largest number.\n"
-    )
+    lines += [
+        "",
+        f"Memory added at 50,304 classes × 2,048 tokens: {memory['n2048']:,.0f} MB, which is one chunk of both sides and the",
+        f"head's gradient; {others}. Largest error against double precision:",
+        f"{of['max_error']:.0e} of the largest number.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _over(of: dict[str, Any], name: str) -> str:
