@@ -35,7 +35,7 @@ def table() -> str:
     others = ", ".join(f"{memory[one]:,.0f} MB by {who}" for one, who in said.items() if one in memory)
     lines += [
         "",
-        f"Memory added at 50,304 classes × 2,048 tokens: {memory['n2048']:,.0f} MB, which is one chunk of both sides and the",
+        f"Memory added at 50,304 classes × 2,048 tokens: {memory['n2048']:,.0f} MB, one chunk of both sides and the",
         f"head's gradient; {others}. Largest error against double precision:",
         f"{of['max_error']:.0e} of the largest number.",
     ]
