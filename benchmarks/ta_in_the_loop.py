@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks._reasoning import Family, families
 from benchmarks._reasoning_world import KEPT, MADE_BY, Taught, Upbringing, World, options_of, program, world
@@ -29,6 +30,7 @@ from benchmarks._ta_figures import figures
 from benchmarks.harness import Result
 from distrust.answers import Answers
 from distrust.data import REFERENCE
+from distrust.evaluate import paired_difference
 from distrust.files import fingerprint, read_json, write_json
 from distrust.labels import OPEN
 from distrust.methods.ta_in_the_loop import TaInTheLoop, ta_in_the_loop
@@ -146,15 +148,29 @@ def _reported(names: list[str], chosen: str) -> list[Cell]:
 
 
 def best(known: dict[Cell, dict[str, Any]]) -> str:
-    """The screened options of the largest mean gain over the reference, on screening seeds alone."""
-    gains: dict[str, list[float]] = {}
+    """Of the screened options that no family's reference is above beyond noise, that of the largest mean gain.
+
+    On screening seeds alone; among all options, where each is below some reference.
+    """
+    gains: dict[str, dict[str, Tensor]] = {}  # by option and family: (seeds, items)
     for cell, one in known.items():
         reference = known.get(Cell(cell.family, cell.budget, REFERENCE_RUN, cell.seed))
         if cell.method in OURS and cell.seed in SCREENING and reference is not None:
-            gains.setdefault(cell.method, []).append(_mean(one["right"]) - _mean(reference["right"]))
-    most = max(map(len, gains.values()), default=0)
-    full = {name: sum(many) / len(many) for name, many in gains.items() if len(many) == most}
-    return max(full, key=lambda name: full[name]) if full else "r1"
+            of = gains.setdefault(cell.method, {})
+            row = torch.tensor([one["right"]]) - torch.tensor([reference["right"]])
+            of[cell.family] = torch.cat([of[cell.family], row]) if cell.family in of else row
+    cells = {name: sum(len(rows) for rows in of.values()) for name, of in gains.items()}
+    full = {name: of for name, of in gains.items() if cells[name] == max(cells.values())}
+    safe = {name: of for name, of in full.items() if not any(_below(rows) for rows in of.values())}
+    means = {
+        name: float(torch.stack([rows.double().mean() for rows in of.values()]).mean())
+        for name, of in (safe or full).items()
+    }
+    return max(means, key=lambda name: means[name]) if means else "r1"
+
+
+def _below(gains: Tensor) -> bool:
+    return paired_difference(gains, torch.zeros_like(gains)).verdict == "below"
 
 
 def _mean(values: list[int]) -> float:

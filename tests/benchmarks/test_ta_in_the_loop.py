@@ -154,6 +154,17 @@ def test_options_are_chosen_on_screening_seeds_alone() -> None:
     assert best({}) == "r1"
 
 
+def test_options_that_lose_a_family_are_chosen_only_where_all_do() -> None:
+    known = {}
+    for family, r1, r2 in (("coin", 10, 16), ("letters", 10, 0)):  # of 20 right; the reference has 8
+        for seed in (100, 101):
+            for method, right in (("random", 8), ("r1", r1), ("r2", r2)):
+                known[Cell(family, 0.4, method, seed)] = outcome(*([1] * right + [0] * (20 - right)))
+    assert best(known) == "r1"
+    alone = {cell: one for cell, one in known.items() if cell.method != "r1"}
+    assert best(alone) == "r2"
+
+
 def test_figures_are_gains_over_the_reference_of_the_same_seeds() -> None:
     right = {
         ("coin", 0.4, "random", 0): [1, 0, 0, 0],
