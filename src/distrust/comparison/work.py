@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from distrust import products
 from distrust.build import LEDGER, as_they_are, opened
 from distrust.comparison.cells import Cell
 from distrust.comparison.figures import Outcome
@@ -136,6 +137,7 @@ def _begin(threads: int, parent: int) -> None:
     """In a new process: its share of the cores; Ctrl-C is the parent's to handle; it does not outlive its parent."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
+    products.choose()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
