@@ -161,8 +161,8 @@ def _figures(its: Tutor, terms: Sequence[Terms], on: Probe, seed: int, sides: Se
     student, original = writer(sides[0].student), Original(**its.model.parts, adapted=its.model, terms=terms)
     own = own_words(student, on.items, seed)
     found: dict[str, float] = {}
-    for end, texts in (("", on.completions), ("_own_words", own)):
-        adapted = following(its.model, original, on.items, texts)
+    for end, words in (("", on.completions), ("_own_words", own)):
+        adapted = following(its.model, original, on.items, words)
         found |= {f"drift{end}": adapted.kl, f"teacher_nll{end}": adapted.nll}
     moved = following(student, its.model, on.items, on.completions)
     return {**on.figures(student, original, seed, own), **found, "kl_to_adapted": moved.kl}
