@@ -64,7 +64,10 @@ class ByItem:
 
     def uniform(self) -> Tensor:
         self._turn += 1
-        digests = (blake2b(f"{self.seed}/{self._turn}/{one}".encode(errors="surrogatepass"), digest_size=6).digest() for one in self.ids)
+        digests = (
+            blake2b(f"{self.seed}/{self._turn}/{one}".encode(errors="surrogatepass"), digest_size=6).digest()
+            for one in self.ids
+        )
         return torch.tensor([int.from_bytes(one, "big") / 2**48 for one in digests], dtype=torch.float64)
 
     def choice(self, weights: Tensor) -> Tensor:
