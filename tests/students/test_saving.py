@@ -97,3 +97,10 @@ def test_json_that_says_something_else_is_no_student(tmp_path: Path, text: str) 
     (tmp_path / ABOUT).write_text(text[:-1] + "\x00")
     with pytest.raises(RunError, match=r"student\.json is damaged"):
         read_about(tmp_path, "ngram")
+
+
+def test_a_folder_that_does_not_say_all_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    write_json(tmp_path / ABOUT, {"kind": "module"})
+    about = read_about(tmp_path, "module")
+    with pytest.raises(DataError, match=r"does not say 'labels': it is of another version, or was edited"):
+        about["labels"]

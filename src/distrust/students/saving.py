@@ -55,4 +55,15 @@ def read_about(folder: Path, kind: str) -> dict[str, Any]:
     found = about.get("kind") if isinstance(about, dict) else None
     if found != kind:
         raise DataError(f"{folder} holds a student of kind {found!r}, not {kind!r}.")
-    return dict(about)
+    return _About(about, folder)
+
+
+class _About(dict[str, Any]):
+    """Refuses in a sentence what a student of another version, or one that was edited, does not say."""
+
+    def __init__(self, about: dict[str, Any], folder: Path) -> None:
+        super().__init__(about)
+        self._folder = folder
+
+    def __missing__(self, key: str) -> Any:
+        raise DataError(f"{self._folder / ABOUT} does not say {key!r}: it is of another version, or was edited; train again.")
