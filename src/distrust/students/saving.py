@@ -66,4 +66,4 @@ class _About(dict[str, Any]):
         self._folder = folder
 
     def __missing__(self, key: str) -> Any:
-        raise DataError(f"{self._folder / ABOUT} does not say {key!r}: it is of another version, or was edited; train again.")
+        raise DataError(f"{self._folder / ABOUT} does not say {key!r}: it is of another version, or was edited.")
