@@ -49,6 +49,7 @@ class World:
     name: str
     right: Tensor  # (B,) long
     signals: dict[str, Tensor]  # (B,) each, in [0, 1], NaN where it has no say; the headline's name is empty
+    draws: dict[str, int]  # of how many samples a signal is a share, by the same names; none where it is one
     majority: Tensor | None = None  # (B,) long: whether the most frequent sample is right, what self-consistency is about
     of_majority: dict[str, Tensor] | None = None  # signals of that, (B,) each
 
@@ -67,7 +68,7 @@ def commonsense(folder: Path, split: str) -> World:
     assert isinstance(palm.space, Candidates)
     right = [answers[:1] == (one,) for answers, one in zip(palm.space.answers, gold, strict=True)]
     name = "cqa" if split == "train" else f"cqa_{split}"
-    return World(name, torch.tensor(right).long(), {"": confidence_in(llama, palm, items)})
+    return World(name, torch.tensor(right).long(), {"": confidence_in(llama, palm, items)}, {})
 
 
 def questions(folder: Path, name: str) -> World:
@@ -92,11 +93,12 @@ def questions(folder: Path, name: str) -> World:
         return torch.stack([claims[one] for one in configs])  # (K, B)
 
     teacher, samples = claims[own[0]], several(list(own))
-    signals = {"": support(teacher, samples)}
+    signals, draws = {"": support(teacher, samples)}, {"": len(own)}
     if name == "StrategyQA":
         signals[".all_prompts"] = support(teacher, several(_all_of(name, answers)))
     for model, configs in helpers.items():
         signals[f".assistant.{model}"] = support(teacher, several(configs))
+        draws[f".assistant.{model}"] = len(configs)
     said = Evidence(MODEL, tuple(gold), space, samples)
     top = torch.nn.functional.one_hot(samples.clamp(min=0), len(space)).mul((samples >= 0).unsqueeze(-1)).sum(0).argmax(-1)
     of_majority = {
@@ -104,7 +106,7 @@ def questions(folder: Path, name: str) -> World:
         ".self_consistency.entropy": self_certainty(samples, len(space), None),
         **{f".majority.assistant.{model}": support(top, several(configs)) for model, configs in helpers.items()},
     }
-    return World(name.lower(), (teacher == truth).long(), signals, (top == truth).long(), of_majority)
+    return World(name.lower(), (teacher == truth).long(), signals, draws, (top == truth).long(), of_majority)
 
 
 def _all_of(name: str, answers: dict[str, dict[str, str | None]]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks._pages import fill
 from benchmarks._signals_data import ASSISTANTS
 from benchmarks.harness import RESULTS
+from benchmarks.signals import GOLD
 from distrust.files import read_json
 
 PAGE = Path(__file__).parent.parent / "docs" / "signals.md"
@@ -54,6 +55,19 @@ def tables() -> str:
             for name in ("strategyqa", "gsm8k")
         ]
         lines.append(f"| {model} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| whose samples, ECE raw → by agreement, without gold; Platt on 100 gold | StrategyQA | GSM8K |",
+        "|---|---|---|",
+    ]
+    for model in ("", *ASSISTANTS):
+        name = f".assistant.{model}" if model else ""
+        cells = [
+            f"{of[f'{of_what}{name}.ece']:.3f} → {of[f'{of_what}{name}.ece.agreement']:.3f}; "
+            f"{of[f'{of_what}{name}.ece.platt{GOLD}']:.3f}"
+            for of_what in ("strategyqa", "gsm8k")
+        ]
+        lines.append(f"| {model or 'the teacher itself, four or nine prompts'} | {' | '.join(cells)} |")
     lines += ["", "| of four prompts on StrategyQA agree | items | the teacher is right |", "|---|---|---|"]
     for level in (1, 2, 3, 4):
         at = f"strategyqa.agree{level}"

@@ -1,4 +1,4 @@
-"""Do the signals know? Recorded answers of real LLMs, no training: AUROC, precision against coverage, calibration on gold.
+"""Do the signals know? Recorded answers of real LLMs, no training: AUROC, precision against coverage, calibration.
 
 CommonsenseQA: PaLM 540B judged by a second model's label (support by one sample, A2d). StrategyQA and GSM8K: several prompts
 of one model as its samples (support of the teacher's own answer; self-consistency, A1, of the majority), other models as
@@ -20,7 +20,7 @@ from benchmarks.harness import Result
 from distrust.errors import DataError
 from distrust.evaluate import Interval, calibration_error, quality
 from distrust.selection import ranked
-from distrust.trust import fit_calibration
+from distrust.trust import fit_calibration, two_kinds
 
 SEEDS = (0, 1, 2, 3, 4)  # of the gold that calibrates
 GOLD, COVERAGES = 100, (0.5, 0.6, 0.63, 0.8)
@@ -53,7 +53,13 @@ def _tell(world: World, figures: Figures, bootstrap: int) -> None:
     figures[f"{world.name}.items"] = float(len(world.right))
     for name, signal in world.signals.items():
         _judge(world.name + name, signal, world.right, figures, bootstrap)
-    _calibrate(world.name, world.signals[""], world.right, figures)
+        if name in world.draws:
+            found = two_kinds(signal, world.draws[name])(signal, world.draws[name]).nan_to_num(0.5)
+            _put(
+                figures, f"{world.name}{name}.ece.agreement", calibration_error(found, world.right == 1, bootstrap=bootstrap)
+            )
+        if not name or name in world.draws:
+            _calibrate(world.name + name, signal, world.right, figures)
     if world.majority is not None and world.of_majority is not None:
         own, other = (world.of_majority[one] for one in (".self_consistency", ".majority.assistant.text-davinci-003"))
         for name, signal in {**world.of_majority, ".both": (own + other.nan_to_num(0.5)) / 2}.items():
