@@ -31,6 +31,8 @@ def tables() -> str:
         "",
         *_screening(of),
         *_reported(of, chosen),
+        *_headline(of, chosen),
+        *_agreement(of),
     ]
     return "\n".join(lines) + "\n"
 
@@ -67,6 +69,35 @@ def _reported(of: dict[str, Any], chosen: str) -> list[str]:
         cells += [points(of, mine) if mine in of else ""]
         cells += [f"{100 * of[whole]:.1f}" if (whole := f"{family}.1.whole") in of else ""]
         lines.append(f"| {row} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _headline(of: dict[str, Any], chosen: str) -> list[str]:
+    """Means over the families, at their smallest budgets, their second ones and so on."""
+    places = [name.removeprefix("gain.") for name in of if name.startswith("gain.budget_")]
+    if not places:
+        return []
+    means = {"points": [f"{100 * of[f'gain.{one}']:+.1f}" for one in places]}
+    known = {one: of.get(f"relative_gain.{one}") for one in places}
+    means["relative, %"] = ["" if value is None else f"{100 * value:+.1f}" for value in known.values()]
+    lines = [f"| `{chosen}` over `{REFERENCE}`, mean of families | {' | '.join(places)} |", "|---" * (1 + len(places)) + "|"]
+    return [*lines, *(f"| {what} | {' | '.join(cells)} |" for what, cells in means.items()), ""]
+
+
+def _agreement(of: dict[str, Any]) -> list[str]:
+    """What an assistant's agreeing samples are worth, and what is found of that without gold."""
+    counts = [name.split(".")[1].removeprefix("agree_") for name in of if name.startswith("coin.agree_")]
+    counts = list(dict.fromkeys(counts))
+    if not counts:
+        return []
+    head = "of so many agreeing samples: the teacher is right, % (by agreement, without gold)"
+    lines = [f"| {head} | {' | '.join(counts)} |", "|---" * (1 + len(counts)) + "|"]
+    for family in FAMILIES:
+        cells = []
+        for count in counts:
+            right, found = (of.get(f"{family}.agree_{count}.{one}") for one in ("right", "by_agreement"))
+            cells.append("" if right is None or found is None else f"{100 * right:.0f} ({100 * found:.0f})")
+        lines.append(f"| {family} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 

@@ -39,6 +39,7 @@ from distrust.run import Run
 from distrust.students import causal
 from distrust.students.sampling import Sampling
 from distrust.teachers.recorded import RecordedTeacher
+from distrust.trust import two_kinds
 
 BUDGETS = {"recorded": (0.1, 0.2, 0.4, 0.8), "made": (0.05, 0.1, 0.2, 0.4)}
 SCREENED = {"recorded": 0.4, "made": 0.2}  # at which options are chosen
@@ -266,6 +267,7 @@ def _result(known: dict[Cell, dict[str, Any]], cells: list[Cell], worlds: dict[s
     shown = figures({(*asdict(cell).values(),): one["right"] for cell, one in known.items()}, chosen, SCREENING)
     for name, here in worlds.items():
         shown |= {f"{name}.{who}": here.right(who) for who in ("teacher", "assistant")}
+        shown |= {f"{name}.{what}": value for what, value in _agreement(here).items()}
     settings = {
         "chosen": f"{chosen} {OURS[chosen]}{', so far' if any(cell.seed in SCREENING for cell in missing) else ''}",
         "screened": str(OURS),
@@ -283,6 +285,30 @@ def _result(known: dict[Cell, dict[str, Any]], cells: list[Cell], worlds: dict[s
         "rows_not_measured_yet": _rows(missing),
     }
     return Result(shown, settings, sorted({cell.seed for cell in known}))
+
+
+def _agreement(here: World) -> dict[str, float]:
+    """How often the teacher is right where so many of the assistant's samples agree, and what agreement makes of it."""
+    answers, columns = Answers(here.family.answer), here.pool.columns
+    if isinstance(columns["assistant"][0], str):
+        return {}  # one sample tells no two kinds of answers apart
+    said = [answers.read(one) for one in columns["teacher"]]
+    right = torch.tensor([one == answers.read(gold) for one, gold in zip(said, columns["gold"], strict=True)])
+    samples = len(columns["assistant"][0])
+    agree = torch.tensor(
+        [
+            sum(answers.read(one) == own for one in each) if own is not None else 0
+            for own, each in zip(said, columns["assistant"], strict=True)
+        ]
+    )
+    found = two_kinds(agree / samples, samples)
+    chances = found(torch.arange(samples + 1) / samples, samples).tolist()
+    figures = {f"agree_{count}.by_agreement": chance for count, chance in enumerate(chances)}
+    for count in range(samples + 1):
+        if bool((agree == count).any()):
+            figures[f"agree_{count}.right"] = float(right[agree == count].double().mean())
+            figures[f"agree_{count}.share"] = float((agree == count).double().mean())
+    return figures
 
 
 def _rows(cells: list[Cell]) -> str:
