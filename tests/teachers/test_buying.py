@@ -74,15 +74,23 @@ def test_the_time_that_is_left_is_that_of_what_was_bought_so_far(done: int, boug
     assert Progress("t", done, 10, bought, 5.0, None).seconds_left == left
 
 
-def test_a_round_ends_complete_and_tells_of_every_answer(address: str, tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.fixture(params=["Python's own", "a caller's", "ignored"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What Ctrl-C does before anything is bought."""
+    handlers = {"Python's own": signal.default_int_handler, "a caller's": lambda *_: None, "ignored": signal.SIG_IGN}
+    before = signal.signal(signal.SIGINT, handlers[request.param])
+    yield handlers[request.param]
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_round_ends_complete_and_tells_of_every_answer(address: str, tmp_path: Path, interrupts: Any) -> None:
     with Ledger(tmp_path / "l") as book:
         one, told = bought(endpoint(address), book, 7)
         assert (one.ended, one.trouble, one.failed, one.bought, sum(told)) == ("complete", None, set(), 7, 7)
         assert not +one.notes
         again, told = bought(endpoint(address), book, 7)
         assert (again.ended, again.bought, told) == ("complete", 0, [])
-    assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C is Python's own again"
+    assert signal.getsignal(signal.SIGINT) == interrupts, "Ctrl-C is what it was before"
 
 
 @pytest.mark.parametrize(("own", "total", "ended"), [(3, None, "teachers.t.budget.calls"), (None, 3, "budget.calls")])

@@ -278,8 +278,12 @@ class Buying:
 
 @contextmanager
 def _interrupts(handle: Callable[[], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into `handle`; a second one cancels at once. Only a main thread can be interrupted."""
-    if threading.current_thread() is not threading.main_thread():
+    """Turn the first Ctrl-C into `handle`; a second one cancels at once. Afterwards it is what it was before.
+
+    Only a main thread can be interrupted, and nobody who ignores Ctrl-C: a comparison's process, whose parent handles it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
         yield
         return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -297,4 +301,5 @@ def _interrupts(handle: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGINT)  # leaves Python's own, whosever it was
+        signal.signal(signal.SIGINT, before)
