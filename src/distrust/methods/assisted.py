@@ -43,7 +43,7 @@ class Signals(Strict):
     calibrate: Literal["platt", "isotonic", "agreement", "none"] = Field(
         "platt",
         description="signals are made chances by gold, cross-fitted, where it judges 20 items or more; `agreement`: without "
-        "gold, those of an assistant that gives 3 samples or more, by how many of them agree with 20 claims or more",
+        "gold, those of an assistant that answers the items 3 times or more, by how often it agrees with 20 claims or more",
     )
 
     confidence: Literal["answers", "stated", "likelihood"] = Field(
@@ -104,7 +104,7 @@ def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
 def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Evidence, Signal | None, Signal | None]:
     """What a student says of items, and the first two signals as they are."""
     said = samples(run, student, items, options)
-    s1 = (_consistency(run, said, options), 0) if options.reads(run, "s1") else None
+    s1 = Signal(_consistency(run, said, options)) if options.reads(run, "s1") else None
     return said, s1, of_assistant(run, said, items, options) if options.reads(run, "s2") else None
 
 
@@ -123,21 +123,17 @@ def of_assistant(run: Run, said: Evidence, items: Items, options: Signals) -> Si
     """
     assert run.assistant is not None, "a signal of the assistant is read where there is one"
     if options.confidence == "likelihood":
-        return text_confidence(_model(run), said, items), 0
+        return Signal(text_confidence(_model(run), said, items))
     stated = options.confidence == "stated"
     if not stated and not is_shown(run):
         reply = run.ask(run.assistant, items)
-        return confidence_in(reply, said, items), _draws(reply)
+        claimed = torch.tensor([one is not None for one in final(said, items)], dtype=torch.bool)
+        return Signal(confidence_in(reply, said, items), reply.claims.shape[0] if reply.logits is None else 0, claimed)
     asked = questions(said, items, HOW_SURE if stated else TRUE_OR_FALSE)
     if not len(asked.items):
-        return torch.zeros(len(items), dtype=torch.float64), 0
+        return Signal(torch.zeros(len(items), dtype=torch.float64))
     reply = run.ask(run.assistant, asked.items)
-    return (asked.stated(reply), 0) if stated else (asked.confidence(reply), _draws(reply))
-
-
-def _draws(reply: Evidence) -> int:
-    """Of how many samples a share of them is; 0 where it is a probability instead."""
-    return reply.claims.shape[0] if reply.logits is None else 0
+    return Signal(asked.stated(reply) if stated else asked.confidence(reply))
 
 
 def _model(run: Run) -> CausalStudent:

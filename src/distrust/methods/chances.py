@@ -5,6 +5,8 @@ Knows a run's report and what a signal was on gold. Does not know who said what,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -19,25 +21,32 @@ NAMES = {
     "s2": "s2: assistant on the student",
     "s3": "s3: assistant on the teachers",
 }
-Signal = tuple[Tensor, int]  # (n,), and of how many samples it is a share; 0: it is none
+
+
+class Signal(NamedTuple):
+    """What is read of claims."""
+
+    value: Tensor  # (n,) in [0, 1]
+    draws: int = 0  # of how many samples it is a share; 0: it is none
+    claimed: Tensor | None = None  # (n,) bool, of what anything was claimed; None: of all
 
 
 def chances(run: Run, name: str, signal: Signal, on_gold: Tensor | None, right: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     """A signal (n,) and what it was on gold (g,), both as chances where they can be; the report shows both.
 
     Args:
-        on_gold: (g,), None where no gold judges; right: (g,) 1 or 0; kind: an option of `calibrate`.
+        on_gold: (g,), None where no gold judges; right: (g,) 1 or 0, none without gold; kind: an option of `calibrate`.
     """
-    (raw, draws), empty = signal, torch.zeros(0, dtype=torch.float64)
+    (raw, draws, spoken), empty = signal, torch.zeros(0, dtype=torch.float64)
+    claimed = torch.ones(len(raw), dtype=torch.bool) if spoken is None else spoken
     both = [one.double().clamp(0, 1) for one in (raw, empty if on_gold is None else on_gold)]
-    right = right[: len(both[1])]
     for shown in (name, f"{name}, calibrated"):
         run.signals.pop(shown, None)  # of an earlier student
     judged = quality(both[1], right)
     if judged is not None:
         run.signals[name] = judged
     if kind == "agreement":
-        found = _by_agreement(run, name, both, draws)
+        found = _by_agreement(run, name, both, draws, claimed)
     elif kind == "none" or judged is None or judged.items < FEW:
         found = None
     else:
@@ -51,19 +60,24 @@ def chances(run: Run, name: str, signal: Signal, on_gold: Tensor | None, right: 
     return found[0], found[1]
 
 
-def _by_agreement(run: Run, name: str, both: list[Tensor], draws: int) -> list[Tensor] | None:
-    """Shares of agreeing samples of what is judged (n,), and of gold (g,), as chances; None where they tell none."""
+def _by_agreement(run: Run, name: str, both: list[Tensor], draws: int, claimed: Tensor) -> list[Tensor] | None:
+    """Shares of agreeing samples of what is judged (n,), and of gold (g,), as chances; None where they tell none.
+
+    claimed: (n,) bool. What was not said nobody agrees with, which tells nothing of what was.
+    """
     if name == NAMES["s1"]:
         return None  # a student that agrees with itself may be wrong throughout: there are no two kinds to tell apart
-    if draws < LEAST or int(both[0].isfinite().sum()) < FEW:
+    known = both[0][claimed & both[0].isfinite()]
+    if draws < LEAST or len(known) < FEW:
         run.note(
             f"{name} is left as it is: chances by agreement take {LEAST} samples of the assistant, of {FEW} claims, or "
-            f"more; there were {draws}, of {len(both[0])}."
+            f"more; there were {draws}, of {len(known)}."
         )
         return None
-    found = two_kinds(both[0], draws)
+    found = two_kinds(known, draws)
     run.note(
-        f"{name}, by agreement: {100 * found.right:.0f} % of {len(both[0])} claims are taken to be right, with which "
+        f"{name}, by agreement: {100 * found.right:.0f} % of {len(known)} claims are taken to be right, with which "
         f"{100 * found.agree:.0f} % of the assistant's samples agree, and {100 * found.echo:.0f} % with the others."
     )
-    return [found(one, draws) for one in both]
+    told, of_gold = (found(one, draws) for one in both)
+    return [told.where(claimed, 0.0), of_gold]

@@ -141,7 +141,7 @@ class Shop:
             return None, None
         met = gold.select([row for row, item in enumerate(gold.ids) if item in self._answered])
         if len(met):
-            more, _ = of_assistant(self.run, said.on(met.ids), met, self.options)
+            more = of_assistant(self.run, said.on(met.ids), met, self.options).value
             self._in_teacher = torch.cat([self._in_teacher, more.double()])
         raw = of_assistant(self.run, said.on(items.ids), items, self.options)
         s3, on_gold = chances(self.run, NAMES["s3"], raw, self._in_teacher, self._right, self.options.calibrate)

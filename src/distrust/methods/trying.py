@@ -19,17 +19,19 @@ from distrust.labelled import Labelled
 from distrust.methods.assisted import samples
 from distrust.methods.purchases import Purchase
 from distrust.methods.using import Using, lesson
+from distrust.processes import mix
 from distrust.run import Run
 from distrust.students import Student
 
 HELD = 4  # one in so many bought answers judges
-FEWEST = 10  # answers, below which nothing is tried
+FEWEST = 10  # answers that judge, counted by their weight; fewer say nothing
+OWN = 13  # of the draw of who judges: not that of who was bought first
 HALF = 0.5  # the threshold that is tried: answers that are as likely wrong as right
 Options = TypeVar("Options", bound=Using)
 
 
 def tried(run: Run, options: Options, bought: Sequence[Purchase], passes: Callable[[Labelled], int | None]) -> Options:
-    """Options with the threshold `tried` told: 0.5 where it taught better, by two standard errors or more; else 0, none.
+    """Options with the threshold `tried` told: 0.5 where it taught better, by more than two standard errors; else 0, none.
 
     Two students learn three quarters of the answers, one of them without those that s3 doubts, and both answer the last
     quarter. A student that says there what the teachers say is right with the chance that s3 gives them.
@@ -37,27 +39,25 @@ def tried(run: Run, options: Options, bought: Sequence[Purchase], passes: Callab
     if options.threshold != "tried" or options.use == "weigh":  # which has no threshold
         return options
     everything, believed = (options.model_copy(update={"threshold": one}) for one in (0.0, HALF))
-    ids = [item for one in bought for item in one.items.ids]
-    judges = {ids[row] for row in selection.at_random(ids, len(ids) // HELD, run.seed).tolist()}
-    if not options.reads(run, "s3") or len(judges) < FEWEST:
-        run.note("Nothing says whether doubted answers teach: that takes an assistant and 40 answers. So none is dropped.")
+    known = [item for one in bought for item, chance in zip(one.items.ids, _chance(one).tolist(), strict=True) if chance > 0]
+    picked = selection.at_random(known, len(known) // HELD, mix(run.seed, OWN)).tolist()
+    judges = {known[row] for row in picked}
+    if len(judges) < FEWEST:
+        run.note("Nothing says whether doubted answers teach: that takes s3's say in 40 answers. So it drops none.")
         return everything
     held, rest = (_part(bought, judges, inside) for inside in (True, False))
+    whole = lesson(run, everything, rest)
     try:
-        students = [
-            run.fit(name, told, epochs=passes(told))
-            for name, told in (
-                ("tried-all", lesson(run, everything, rest)),
-                ("tried-believed", lesson(run, believed, rest)),
-            )
-        ]
+        part = lesson(run, believed, rest)
     except RunError:
-        run.note("s3 finds every bought answer less likely than not, so none is dropped for it.")
+        run.note("Without the answers that s3 finds less likely than not nothing is left to learn from, so it drops none.")
         return everything
+    students = [run.fit(name, told, epochs=passes(told)) for name, told in (("tried-all", whole), ("tried-believed", part))]
     chance = torch.cat([_chance(one) for one in held])  # (h,)
     right = [torch.cat([_same(run, student, one, options) for one in held]) for student in students]  # (h,) each
     gain, error = _difference(chance, right[1] - right[0])
-    took = believed if gain > 2 * error else everything
+    heavy = float(chance.sum() ** 2 / chance.square().sum())  # as many as this say as much as all, each by its weight
+    took = believed if gain > 2 * error and heavy >= FEWEST else everything
     run.note(
         f"Without the answers that s3 finds less likely than not, a student was {100 * gain:+.1f} points (standard error "
         f"{100 * error:.1f}) more often right about {len(chance)} held-out answers, each counted by s3, than with them: "
@@ -73,8 +73,9 @@ def _part(bought: Sequence[Purchase], judges: set[str], inside: bool) -> list[Pu
 
 
 def _chance(one: Purchase) -> Tensor:
-    """That what was bought is right, (n,) double; 0 where s3 has no say, which judges nobody."""
-    assert one.in_teacher is not None, "s3 is on"
+    """That what was bought is right, (n,) double; 0 where s3 has no say or is off, which judges nobody."""
+    if one.in_teacher is None:
+        return torch.zeros(len(one.items), dtype=torch.float64)
     return one.in_teacher.double().nan_to_num(0.0)
 
 
@@ -85,6 +86,6 @@ def _same(run: Run, student: Student, one: Purchase, options: Using) -> Tensor:
 
 def _difference(weight: Tensor, difference: Tensor) -> tuple[float, float]:
     """A weighted mean (n,), and its standard error."""
-    share = weight / weight.sum().clamp(min=1e-12)  # of weights that are all 0 nothing is gained
+    share = weight / weight.sum()
     mean = (share * difference).sum()
     return float(mean), float((share * (difference - mean)).square().sum().sqrt())

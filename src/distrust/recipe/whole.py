@@ -57,7 +57,10 @@ class Recipe(Strict):
     compare: Compare | None = Field(None, description="for `distrust compare` alone")
     seed: Seed = Field(0, description="of every draw and every initial weight")
     threads: int | None = Field(
-        None, gt=0, description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores"
+        None,
+        gt=0,
+        le=4096,
+        description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores",
     )
     output_dir: str = Field("runs/default", description="the run's folder")
     evidence_dir: str | None = Field(

@@ -41,7 +41,7 @@ def two_kinds(share: Tensor, samples: int) -> TwoKinds:
         samples: how many each share is of, 3 or more.
 
     Returns:
-        Where all shares are alike, there is one kind: `agree` equals `echo`, and every claim has the chance of its share.
+        Where all shares are alike, there is one kind: `agree` equals `echo`, and every claim has that share as its chance.
 
     Raises:
         DataError: fewer samples, shares outside [0, 1], or none that is known.
