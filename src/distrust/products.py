@@ -1,8 +1,9 @@
 """Products of matrices in single precision on a CPU: through oneDNN where that is faster and as exact, else as they are.
 
 Knows processors by their maker, torch's switch, and how exact a product is. Knows nothing of models. On AMD's processors
-MKL, which torch takes, reaches about half of oneDNN's speed. The switch's name speaks of bf16, and where a processor has
-units for that it may round: so products are compared with double precision first, and torch is left alone if they are worse.
+MKL, which torch takes, was measured at about half of oneDNN's speed. The switch's name speaks of bf16, and where a
+processor has units for that it may round: so products are compared with double precision first, and torch is left alone
+if they are worse.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def choose(maker: str | None = None) -> bool:
         maker: of the processor; by default this one's.
     """
     switch = _switch()
-    if (_maker() if maker is None else maker) != SLOW or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if (_maker() if maker is None else maker) != SLOW or switch is None:
         return False
     before = switch.fp32_precision
     switch.fp32_precision = "bf16"
@@ -50,13 +51,15 @@ def error() -> float:
 
 def said() -> str:
     """What doctor says of them."""
-    if _switch().fp32_precision == "bf16":
-        return "through oneDNN, which is faster here and as exact"
+    if getattr(_switch(), "fp32_precision", None) == "bf16":
+        return "through oneDNN, which is as exact here, and faster on AMD's processors"
     return "torch's own"
 
 
 def _switch() -> Any:
-    return torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    """None before torch 2.9, or without oneDNN."""
+    known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return getattr(torch.backends.mkldnn, "matmul", None) if known else None
 
 
 def _maker() -> str:

@@ -112,7 +112,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, TypeError, KeyError):  # which quote the value
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # which quote the value
             kind = node.tag.rpartition(":")[2]
             said = f"what reads as a value of the kind {kind} is none; put it in quotes"
             raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
