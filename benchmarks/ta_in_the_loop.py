@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -240,8 +241,9 @@ def carried(cell: Cell, here: World, folder: Path) -> dict[str, Any]:
         work.close()
 
 
+@cache
 def _carried_by() -> str:
-    """A fingerprint of the code that carries out a cell."""
+    """A fingerprint of the code that carries out a cell, as it was when this process began."""
     return fingerprint(program(MADE_BY + CARRIED_BY), inspect.getsource(carried))
 
 

@@ -192,6 +192,7 @@ def test_the_figures_are_those_of_the_result_files() -> None:
         _peer_page,
         _readme,
         _signals_page,
+        _ta_page,
         _which_page,
         _worlds_page,
     )
@@ -205,6 +206,7 @@ def test_the_figures_are_those_of_the_result_files() -> None:
     }
     pages |= {_signals_page.PAGE: _signals_page.tables, _audit_page.PAGE: _audit_page.table}
     pages |= {_which_page.PAGE: _which_page.tables, _okd_page.PAGE: _okd_page.tables}
+    pages |= {_ta_page.PAGE: _ta_page.tables}
     pages |= {_worlds_page.PAGE: _worlds_page.tables, _muka_page.PAGE: _muka_page.tables}
     for page, written in pages.items():
         assert BETWEEN.findall(page.read_text(encoding="utf-8")) == [written()], f"{page.name}: run `make docs`"
