@@ -5,6 +5,7 @@ Knows every room's way in. Knows nothing of what they do once built.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ import yaml
 
 from distrust.answers import Answers
 from distrust.data import REFERENCE
-from distrust.errors import RecipeError, RunError, nearest
+from distrust.errors import DataError, RecipeError, RunError, nearest
 from distrust.files import read_json, write_atomically, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace, doubt
@@ -252,19 +253,13 @@ def load_student(folder: Path) -> Student:
         raise RunError(f"{folder} holds no student; name a run's `student` folder.")
     told = read_json(about)
     kind = told.get("kind") if isinstance(told, dict) else None
-    if kind == "ngram":
-        from distrust.students import ngram
-
-        return ngram.load(folder)
-    if kind == "transformer":
-        from distrust.students import transformer
-
-        return transformer.load(folder)
-    if kind == "causal":
-        from distrust.students import causal
-
-        return causal.load(folder)
-    raise RunError(f"{folder} holds a student of kind {kind!r}; only its own program can load a bare torch module.")
+    if kind not in ("ngram", "transformer", "causal"):
+        raise RunError(f"{folder} holds a student of kind {kind!r}; only its own program can load a bare torch module.")
+    loader = importlib.import_module(f"distrust.students.{kind}")
+    try:
+        return loader.load(folder)  # type: ignore[no-any-return]
+    except (TypeError, ValueError, RuntimeError) as error:  # what is said there fits neither this version nor the weights
+        raise DataError(f"{folder} does not fit what its {about.name} says: of another version, or edited.") from error
 
 
 def check_folder(folder: Path, task: Task) -> None:

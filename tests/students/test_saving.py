@@ -10,8 +10,12 @@ import pytest
 from safetensors import SafetensorError
 
 from distrust.build import load_student
+from distrust.data import Items
 from distrust.errors import DataError, RunError
 from distrust.files import write_json
+from distrust.labels import LabelSpace
+from distrust.recipe import NgramStudent
+from distrust.students.ngram import build
 from distrust.students.saving import ABOUT, publishing, read_about
 
 
@@ -104,3 +108,15 @@ def test_a_folder_that_does_not_say_all_is_refused_by_what_it_lacks(tmp_path: Pa
     about = read_about(tmp_path, "module")
     with pytest.raises(DataError, match=r"does not say 'labels': it is of another version, or was edited"):
         about["labels"]
+
+
+@pytest.mark.parametrize(
+    "edit", [{"options": "x"}, {"options": {"later": 1}}, {"labels": None}, {"labels": ["a", "b", "one too many"]}]
+)
+def test_a_folder_that_says_what_does_not_fit_is_a_sentence(tmp_path: Path, edit: dict[str, object]) -> None:
+    pool = Items(("a", "b"), ["one text", "another text"])
+    build(NgramStudent(buckets=64, dimension=2, min_items=1), LabelSpace(("a", "b")), 0, pool).save(tmp_path)
+    load_student(tmp_path)
+    write_json(tmp_path / ABOUT, {**read_about(tmp_path, "ngram"), **edit})
+    with pytest.raises(DataError, match=r"does not fit what its student\.json says: of another version, or edited"):
+        load_student(tmp_path)
