@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from distrust.data import concatenate
+from distrust.data import Items, concatenate
 from distrust.methods.assisted import Signals
 from distrust.methods.purchases import Purchase, Shop, _parts, _shares, as_one
+from distrust.trust import two_kinds
 from tests import worlds
-from tests.methods.loop_worlds import GOLD, Watched, opened
+from tests.methods.loop_worlds import ANSWERS, GOLD, POOL, Watched, opened
 
 PLAIN = Signals(signals=[])
 
@@ -50,7 +52,7 @@ def test_a_stage_asks_its_items_and_its_canaries_of_every_teacher_once(tmp_path:
         shop = Shop(run, PLAIN, 6, [20, 10])
         first, second = run.pool.select(range(GOLD, GOLD + 20)), run.pool.select(range(GOLD + 20, GOLD + 30))
         hidden = shop.hidden().ids
-        got = shop.buy(first)
+        got = shop.buy(first)[-1]
         assert got.items.ids == first.ids == tuple(shop.asked) == got.said.ids and got.said.claims.shape == (2, 20)
         assert len(hidden) == 4 == shop.met and not set(hidden) & set(shop.asked) and shop.sold == set(first.ids)
         later = shop.hidden().ids
@@ -70,7 +72,7 @@ def test_an_alarm_ends_a_stage_and_says_so(tmp_path: Path) -> None:
         assert not shop.paused
         teacher.breaks = 0
         asked = run.pool.select(range(GOLD + 10, GOLD + 70))
-        got = shop.buy(asked)
+        got = shop.buy(asked)[-1]
         assert shop.paused and 0 < len(got.items) < 60 and got.items.ids == asked.ids[: len(got.items)]
         assert any("Buying is paused: the teachers were right on" in note for note in run.warnings)
 
@@ -81,3 +83,19 @@ def test_rows_of_a_purchase_go_together() -> None:
     some = Purchase(items, said, torch.tensor([0.1, 0.2, 0.3, 0.4]), None, 0.5).select(torch.tensor([3, 1]))
     assert some.items.ids == some.said.ids == (items.ids[3], items.ids[1]) and some.said.claims.tolist() == [[0, 1]]
     assert some.in_teacher is not None and some.in_teacher.tolist() == pytest.approx([0.4, 0.2]) and some.threshold == 0.5
+
+
+def test_all_purchases_are_brought_to_one_scale(tmp_path: Path) -> None:
+    """The first is too small for chances by agreement, until there is more."""
+    draw = random.Random(0)
+    five = [[one if draw.random() < 0.6 else worlds.SPACE.names[draw.randrange(3)] for _ in range(5)] for one in ANSWERS]
+    pool = Items(POOL.ids, POOL.inputs, {**POOL.columns, "five": five})
+    with opened(tmp_path, [Watched("teacher", pool)], Watched("five", pool), pool, gold=0) as run:
+        shop = Shop(run, Signals(calibrate="agreement"), 0, [12, 40])
+        (first,) = shop.buy(pool.select(range(12)))
+        again, second = shop.buy(pool.select(range(12, 52)))
+    raw = torch.tensor([each.count(one) / 5 for each, one in zip(five, ANSWERS, strict=True)], dtype=torch.float64)
+    assert first.in_teacher is not None and again.in_teacher is not None and second.in_teacher is not None
+    assert torch.allclose(first.in_teacher, raw[:12])
+    expected = two_kinds(raw[:52], 5)(raw[:52], 5)
+    assert torch.allclose(torch.cat([again.in_teacher, second.in_teacher]), expected)

@@ -5,6 +5,7 @@ Knows a run's report and what a signal was on gold. Does not know who said what,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,12 @@ class Signal(NamedTuple):
     value: Tensor  # (n,) in [0, 1]
     draws: int = 0  # of how many samples it is a share; 0: it is none
     claimed: Tensor | None = None  # (n,) bool, of what anything was claimed; None: of all
+
+
+def joined(parts: Sequence[Signal]) -> Signal:
+    """Signals of several sets of claims, read in the same way, as one."""
+    spoken = [torch.ones(len(one.value), dtype=torch.bool) if one.claimed is None else one.claimed for one in parts]
+    return Signal(torch.cat([one.value for one in parts]), min(one.draws for one in parts), torch.cat(spoken))
 
 
 def chances(run: Run, name: str, signal: Signal, on_gold: Tensor | None, right: Tensor, kind: str) -> tuple[Tensor, Tensor]:

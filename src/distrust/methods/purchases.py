@@ -20,7 +20,7 @@ from distrust.data import Items, concatenate
 from distrust.evaluate import claims_on, wilson
 from distrust.evidence import Evidence, join
 from distrust.methods.assisted import Read, Signals, judges, of_assistant, outcomes
-from distrust.methods.chances import NAMES, chances
+from distrust.methods.chances import NAMES, Signal, chances, joined
 from distrust.run import Run
 from distrust.selection import at_random
 
@@ -65,13 +65,18 @@ class Shop:
         self._in_teacher = torch.zeros(0, dtype=torch.float64)  # s3 of them
         self._level: float | None = None  # what the first stage's canaries hold the teachers to
         self._first = 0  # how many of them there are
+        self._bought: list[Purchase] = []
+        self._raw: list[Signal] = []  # s3 of each, as it was read
 
     def hidden(self) -> Items:
         """The canaries that go with the next stage."""
         return self._hidden.select(range(self.met, self.met + self._shares[0]))
 
-    def buy(self, items: Items, read: Read | None = None) -> Purchase:
-        """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early."""
+    def buy(self, items: Items, read: Read | None = None) -> list[Purchase]:
+        """Ask every teacher about items of the pool, and about the stage's canaries among them; an alarm ends it early.
+
+        Returns everything bought so far, its third signal brought to what all of it shows by now: to one scale.
+        """
         gold = self.hidden()
         self._shares.pop(0)
         hidden = set(gold.ids)
@@ -91,8 +96,10 @@ class Shop:
         answers = as_one(self.run, [join(one) for one in said], whole)
         if self._level is None and not self._first:
             self._hold()
-        s3, threshold = self._third(answers, got, gold)
-        return Purchase(got, answers.on(got.ids), s3, None if read is None else read.on(got), threshold)
+        self._bought.append(Purchase(got, answers.on(got.ids), None, None if read is None else read.on(got)))
+        if self.options.reads(self.run, "s3"):
+            self._third(answers, gold)
+        return list(self._bought)
 
     def _alarm(self, said: Sequence[Evidence], gold: Items) -> bool:
         """Judge canaries by what each teacher said of them; whether they tell by now that the teachers have fallen.
@@ -135,20 +142,24 @@ class Shop:
         elif self._first:
             self.run.warn(f"The teachers were right on none of the first {self._first} hidden gold items; look at them.")
 
-    def _third(self, said: Evidence, items: Items, gold: Items) -> tuple[Tensor | None, float | None]:
-        """s3 of the items, and the threshold that gold finds for it."""
-        if not self.options.reads(self.run, "s3"):
-            return None, None
+    def _third(self, said: Evidence, gold: Items) -> None:
+        """s3 of the last purchase, and of all of them what canaries and agreement make of it; the threshold gold finds."""
         met = gold.select([row for row, item in enumerate(gold.ids) if item in self._answered])
         if len(met):
             more = of_assistant(self.run, said.on(met.ids), met, self.options).value
             self._in_teacher = torch.cat([self._in_teacher, more.double()])
-        raw = of_assistant(self.run, said.on(items.ids), items, self.options)
-        s3, on_gold = chances(self.run, NAMES["s3"], raw, self._in_teacher, self._right, self.options.calibrate)
+        last = self._bought[-1]
+        self._raw.append(of_assistant(self.run, last.said, last.items, self.options))
+        s3, on_gold = chances(
+            self.run, NAMES["s3"], joined(self._raw), self._in_teacher, self._right, self.options.calibrate
+        )
         judged = self.run.signals.get(NAMES["s3"])
-        if judged is None or judged.auroc is None or judged.auroc.low <= 0.5:
-            return s3, None
-        return s3, youden(on_gold, self._right)
+        knows = judged is not None and judged.auroc is not None and judged.auroc.low > 0.5
+        threshold = youden(on_gold, self._right) if knows else None
+        parts = torch.split(s3, [len(one.items) for one in self._bought])
+        self._bought = [
+            replace(one, in_teacher=part, threshold=threshold) for one, part in zip(self._bought, parts, strict=True)
+        ]
 
 
 def as_one(run: Run, said: Sequence[Evidence], items: Items) -> Evidence:

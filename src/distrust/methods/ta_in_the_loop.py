@@ -93,7 +93,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
     """The card's algorithm R1. Raises RunError or DataError before anything is bought, where it cannot work."""
     pool, parts = _begin(run, options)  # U; how much each stage buys
     shop = Shop(run, options, options.canaries, parts)
-    bought = [shop.buy(pool.select(selection.at_random(pool.ids, parts[0], run.seed)))]  # 1: D1
+    bought = shop.buy(pool.select(selection.at_random(pool.ids, parts[0], run.seed)))  # 1: D1
     student, said, curve = None, None, _half(run, options, bought[0], len(parts))
     for turn, part in enumerate(parts[1:], start=1):
         name, told = f"warm-up-{turn}", lesson(run, options, bought)
@@ -104,7 +104,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
         if not _worth_it(run, options, curve, part):
             break
         more = chosen(run, options, told, name, said, shop.asked, part)
-        bought.append(shop.buy(more, said))  # 4: D2
+        bought = shop.buy(more, said)  # 4: D2
         if shop.paused:
             break
     options = tried(run, options, bought, lambda told: _passes(run, options, told))
