@@ -280,10 +280,10 @@ class Buying:
 def _interrupts(handle: Callable[[], None]) -> Iterator[None]:
     """Turn the first Ctrl-C into `handle`; a second one cancels at once. Afterwards it is what it was before.
 
-    Only a main thread can be interrupted, and nobody who ignores Ctrl-C: a comparison's process, whose parent handles it.
+    Only a main thread can be interrupted. One that ignores Ctrl-C can be too, while it buys: money is at stake.
     """
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
