@@ -15,7 +15,6 @@ from distrust.budget import Charge
 from distrust.labels import LabelSpace
 from distrust.ledger import LENT, Answer, Ledger
 from distrust.recipe import Budget, Endpoint
-from distrust.teachers import buying
 from distrust.teachers.buying import Buying, Progress
 from distrust.teachers.client import Client
 from distrust.teachers.orders import Order, missing
@@ -23,19 +22,8 @@ from distrust.teachers.prompt import Prompt
 from tests import servers
 from tests.annotating import numbered
 
+pytestmark = pytest.mark.usefixtures("forgetful")
 SPACE = LabelSpace(servers.LABELS)
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with servers.loopback() as address:
-        yield address
-
-
-@pytest.fixture(autouse=True)
-def _clean(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    servers.forget(address)
-    monkeypatch.setattr(buying, "FIRST_WAIT", 0.01)
 
 
 def endpoint(address: str, mode: str = "fine", **more: Any) -> Endpoint:

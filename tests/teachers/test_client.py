@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +15,6 @@ from distrust.teachers.wire import Reply
 from tests import servers
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "ask"}]}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with servers.loopback() as address:
-        yield address
 
 
 def endpoint(url: str, **more: Any) -> Endpoint:

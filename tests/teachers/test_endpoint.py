@@ -23,26 +23,14 @@ from distrust.evidence import join
 from distrust.labels import LabelSpace
 from distrust.ledger import Ledger
 from distrust.recipe import Budget, Endpoint
-from distrust.teachers import buying
 from distrust.teachers.buying import Progress
 from distrust.teachers.endpoint import EndpointTeacher
 from tests import servers
 from tests.annotating import numbered
 
+pytestmark = pytest.mark.usefixtures("forgetful")
 SPACE = LabelSpace(("alpha", "beta", "gamma"))
 PRICED = {"per_million_prompt_tokens": 1.0, "per_million_completion_tokens": 10.0}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with servers.loopback() as address:
-        yield address
-
-
-@pytest.fixture(autouse=True)
-def _clean(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    servers.forget(address)
-    monkeypatch.setattr(buying, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture
