@@ -63,6 +63,7 @@ def test_names_that_look_alike_as_files_stay_apart() -> None:
         ({"seeds": []}, ["distill", "selective"], None, "seeds are"),
         ({"seeds": [1, 1]}, ["distill", "selective"], None, "without repetition"),
         ({"seeds": 0}, ["distill", "selective"], None, "a number above 0"),
+        ({"seeds": 10**13}, ["distill", "selective"], None, "1000 are the most"),
         ({"grid": {"gold.sise": [1]}}, ["distill", "selective"], None, "did you mean 'size'"),
         ({"grid": {"gold.size": [-1]}}, ["distill", "selective"], None, "gold.size"),
         ({"grid": {"teachers.3.column": ["x"]}}, ["distill", "selective"], None, "'3' is no position"),

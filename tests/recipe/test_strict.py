@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from distrust.methods.ta_in_the_loop import TaInTheLoop
 from distrust.recipe import Recipe, Strict
 from distrust.recipe_file import parse_recipe
 from tests.recipe.raw import LLM, recipe, refusal
@@ -60,6 +61,22 @@ def test_that_walk_met_what_it_should() -> None:
 def test_a_price_that_is_no_is_not_free() -> None:
     said = refusal(recipe(teachers=[LLM | {"price": {"per_call": False}}]))
     assert said == "The recipe's teachers.0.price: `per_call` is a number, and false is none; leave it out for the default."
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({"compare": {"seeds": [0, True]}}, "seeds"),
+        ({"gold": {"reserve": {"prompt": True}}}, "reserve"),
+        ({"teachers": [LLM | {"wrong": {"kind": "symmetric", "rate": True}}]}, "rate"),
+    ],
+)
+def test_a_word_is_no_number_in_lists_and_tables_either(raw: dict[str, Any], key: str) -> None:
+    assert f"`{key}` is a number, and true is none" in refusal(recipe(**raw))
+
+
+def test_a_word_is_no_number_where_two_kinds_of_it_are_legal() -> None:
+    assert "`budget` is a number, and true is none" in complaints(TaInTheLoop, {"budget": True})
 
 
 def test_a_word_stays_one_where_words_are_meant() -> None:

@@ -49,7 +49,7 @@ def predict(
       distrust predict runs/mine/student new.csv --defer-below 0.8 --recipe recipe.yaml
     """
     asked = deferral(defer_below, recipe, teacher)
-    from distrust import predictions
+    from distrust import predictions, products
     from distrust.build import load_student
     from distrust.cli import writing
     from distrust.data import load_items
@@ -58,6 +58,7 @@ def predict(
 
     predictions.check_kind(out)
     _keep(out, data)
+    products.choose()
     model = load_student(student)
     if isinstance(model, CausalStudent):
         writing.predict(model, load_items(data, text=text, id=id, split=split, open_answers=True), out, asked)
@@ -100,6 +101,7 @@ def evaluate(
       distrust evaluate runs/mine/student gold.csv --defer-below 0.8 --recipe recipe.yaml --teacher llm
     """
     asked = deferral(defer_below, recipe, teacher)
+    from distrust import products
     from distrust.build import load_student
     from distrust.cli import writing
     from distrust.cli.tables import table
@@ -111,6 +113,7 @@ def evaluate(
 
     if out is not None:
         _keep(out, data)
+    products.choose()
     model = load_student(student)
     if isinstance(model, CausalStudent):
         items = load_items(data, text=text, id=id, split=split, open_answers=True)

@@ -19,6 +19,8 @@ from distrust.recipe import Compare, Contender, Recipe
 from distrust.recipe_file import parse_recipe, put
 from distrust.secrets import expand
 
+MOST_SEEDS = 1000  # of a comparison; a number far above it is a slip of the finger, and would not fit in memory
+
 
 @dataclass(frozen=True, eq=False)
 class Cell:
@@ -79,6 +81,8 @@ def cells(recipe: Recipe, methods: Sequence[str] = (), seeds: int | None = None)
 
 def _seeds(recipe: Recipe, block: Compare, given: int | None) -> list[int]:
     wanted = given if given is not None else block.seeds
+    if isinstance(wanted, int) and wanted > MOST_SEEDS:
+        raise RecipeError(f"The comparison's seeds are {wanted}; {MOST_SEEDS} are the most that it carries out.")
     found = list(range(recipe.seed, recipe.seed + wanted)) if isinstance(wanted, int) else wanted
     if not found or len(set(found)) < len(found):
         raise RecipeError(f"The comparison's seeds are {wanted}; legal is a number above 0, or a list without repetition.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
@@ -17,12 +18,27 @@ class Strict(BaseModel):
     def _false_is_no_number(cls, raw: Any) -> Any:
         """YAML reads `no` as false, and pydantic false as 0: a `price` of `{per_call: no}` would be free, not unknown."""
         for name, value in raw.items() if isinstance(raw, dict) else ():
-            if isinstance(value, bool) and name in cls.model_fields:
-                annotation = cls.model_fields[name].annotation
-                kinds = {annotation, *get_args(annotation)}
-                if kinds & {int, float} and bool not in kinds:
-                    raise ValueError(f"`{name}` is a number, and {str(value).lower()} is none; leave it out for the default")
+            words = [one for one in _inside(value) if isinstance(one, bool)]
+            if words and name in cls.model_fields:
+                kinds = list(_kinds(cls.model_fields[name].annotation))
+                if (int in kinds or float in kinds) and bool not in kinds:
+                    said = str(words[0]).lower()
+                    raise ValueError(f"`{name}` is a number, and {said} is none; leave it out for the default")
         return raw
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The values of a list or a table; any other alone."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else [value]
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """All that an annotation is made of: `list[int] | None` of int and None among others."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
 
 
 def _drawable(seed: int) -> int:
