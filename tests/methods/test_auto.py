@@ -117,7 +117,7 @@ def test_without_a_teacher_gold_is_all_there_is(tmp_path: Path) -> None:
 
 
 def outcome(right: Tensor, nats: Tensor | float = 0.0) -> Outcome:
-    return Outcome(right, torch.zeros(len(right), dtype=torch.float64) + nats)
+    return Outcome(right.double(), torch.zeros(len(right), dtype=torch.float64) + nats)
 
 
 def share(of: float, nats: float = 0.0, count: int = 60) -> Outcome:

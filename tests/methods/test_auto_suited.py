@@ -11,6 +11,7 @@ from distrust.methods.auto_suited import (
     BASELINE,
     CANDIDATES,
     NEEDS,
+    OPEN_CANDIDATES,
     Candidate,
     Situation,
     safe,
@@ -48,9 +49,11 @@ def test_what_can_run_and_why_not(here: Situation, name: str, words: str | None)
 
 def test_every_method_is_tried_or_named_as_untried() -> None:
     assert set(NEEDS) <= set(METHODS) and BASELINE in CANDIDATES
-    for one in CANDIDATES:
+    for one in (*CANDIDATES, *OPEN_CANDIDATES):
         find(one.name, dict(one.options))
-    named = untried(None, list(METHODS))
+    for one in OPEN_CANDIDATES:
+        assert why_not(one, situation(SPACES[:1], None, 50)) is None
+    named = untried(CANDIDATES, list(METHODS))
     assert set(named) | {one.name for one in CANDIDATES} | {"auto"} == set(METHODS)
 
 
@@ -58,6 +61,8 @@ def test_candidates_are_checked_by_name() -> None:
     assert [one.called for one in wanted(["elr", "gold-only"])] == ["distill", "elr", "gold-only"]
     assert [one.name for one in wanted(["distill"])] == ["distill", "distill"], "plain, and by a fitted trust"
     assert wanted([]) == [BASELINE]
+    assert wanted(None, open_answers=True) == list(OPEN_CANDIDATES)
+    assert [one.called for one in wanted(["distill"], open_answers=True)] == ["distill", "distill (targets hard)"]
     for name, words in (("muca", "did you mean 'muka'"), ("auto", "legal are")):
         with pytest.raises(RecipeError, match=words):
             wanted([name])
@@ -65,5 +70,5 @@ def test_candidates_are_checked_by_name() -> None:
 
 def test_the_safe_choices() -> None:
     assert safe(situation(SPACES[1:], worlds.SPACE, 5))[0].name == "muka"
-    assert safe(situation(SPACES[:1], None, 500))[0] == BASELINE
+    assert safe(situation(SPACES[:1], None, 5))[0] == BASELINE
     assert safe(situation(SPACES[:1], worlds.SPACE, 5))[0] == BASELINE

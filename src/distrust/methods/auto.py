@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import Field
+from torch import Tensor
 
-from distrust.evaluate import Difference, paired_difference, wilson
+from distrust.evaluate import Difference, Interval, paired_difference, wilson
+from distrust.evaluate.texts import mean
 from distrust.methods.auto_suited import (
     BASELINE,
     LEAST_GOLD,
@@ -24,7 +26,7 @@ from distrust.methods.auto_suited import (
     why_not,
 )
 from distrust.methods.auto_trial import Outcome, bench, tried
-from distrust.methods.believed import heard
+from distrust.methods.believed import asked
 from distrust.recipe import Strict
 from distrust.run import Run
 from distrust.students import Student
@@ -48,15 +50,14 @@ class Tried:
     candidate: str
     outcome: Outcome | None  # None: it was not tried
     why: str  # why it was not tried, or not taken, or taken
-    gain: Difference | None = None  # over plain distillation, in shares that are right
+    gain: Difference | None = None  # over plain distillation, in shares that are right, or in likeness to gold's texts
     nats: Difference | None = None  # the same, in log-likelihood of the gold label
     chosen: bool = False
 
     @property
     def row(self) -> dict[str, Any]:
         """As the report has it."""
-        right = None if self.outcome is None else self.outcome.right
-        score = None if right is None else wilson(int(right.sum()), len(right))
+        score = None if self.outcome is None else _share(self.outcome.right)
         values = {"score": score, "gain": self.gain, "nats": self.nats}
         shown = {name: None if value is None else asdict(value) for name, value in values.items()}
         return {"candidate": self.candidate, **shown, "chosen": self.chosen, "why": self.why}
@@ -66,16 +67,16 @@ def auto(run: Run, options: Auto) -> Student:
     """Choose, and carry out the choice in full. Every teacher is asked once: trials read what was said."""
     from distrust.methods import METHODS, find
 
-    candidates = wanted(options.candidates)
     here = _situation(run)
-    if here.open_answers or here.gold < LEAST_GOLD or not here.teachers:
+    candidates = wanted(options.candidates, here.open_answers)
+    if here.gold < LEAST_GOLD or not here.teachers:
         chosen, why = safe(here) if here.teachers else (Candidate("gold-only"), "there is no teacher")
         rows = [Tried(one.called, None, why_not(one, here) or "nothing was tried") for one in candidates if one != chosen]
         rows.insert(0, Tried(chosen.called, None, why, chosen=True))
     else:
         rows = _tried(run, options, candidates, here)
         chosen = next(one for one in candidates for row in rows if row.chosen and row.candidate == one.called)
-    left = untried(options.candidates, list(METHODS))
+    left = untried(candidates, list(METHODS))
     run.choice = [row.row for row in rows]
     run.note(_sentence(rows))
     run.note(f"Not tried, since no candidate: {', '.join(left)}.")
@@ -94,7 +95,9 @@ def _situation(run: Run) -> Situation:
 def _tried(run: Run, options: Auto, candidates: list[Candidate], here: Situation) -> list[Tried]:
     """Every candidate that can run, tried on the same folds; the others with their reason. One is chosen."""
     folds = run.gold.folds("choose", options.folds)
-    desk = bench(run, heard(run, "trust", "train", "choose"), folds, options.trial_items, options.trial_epochs)
+    desk = bench(run, asked(run, "trust", "train", "choose"), folds, options.trial_items, options.trial_epochs)
+    if run.answers is not None and run.answers.how.kind == "text":
+        run.note("In the trials, right is how like gold's text a student's is: Rouge-L.")
     found: dict[str, Outcome] = {}
     reasons: dict[str, str] = {}
     for one in candidates:
@@ -111,7 +114,7 @@ def choose(found: dict[str, Outcome]) -> list[Tried]:
 
     Beyond noise is a gain whose 95 % interval lies above zero: in shares that are right; or in log-likelihood, which tells
     more on few items, where more are right too. It is not corrected for how many were tried: whom chance favours is hardly
-    worse than plain distillation.
+    worse than plain distillation. Open answers have no likelihood: there the largest gain wins.
 
     Args:
         found: by candidate, what its students say of the same held-out items; plain distillation among them.
@@ -123,17 +126,25 @@ def choose(found: dict[str, Outcome]) -> list[Tried]:
     gains, nats = {}, {}
     for name, one in found.items():
         if name != BASELINE.called:
-            gains[name] = paired_difference(one.right.double(), plain.right.double(), 2000)
-            nats[name] = paired_difference(one.likelihood, plain.likelihood, 2000)
+            gains[name] = paired_difference(one.right, plain.right, 2000)
+            if one.likelihood is not None and plain.likelihood is not None:
+                nats[name] = paired_difference(one.likelihood, plain.likelihood, 2000)
     clear = [
-        name for name, gain in gains.items() if gain.verdict == "above" or (gain.value > 0 and nats[name].verdict == "above")
+        name
+        for name, gain in gains.items()
+        if gain.verdict == "above" or (gain.value > 0 and name in nats and nats[name].verdict == "above")
     ]
-    best = max(clear, key=lambda name: nats[name].value, default=BASELINE.called)
-    order = sorted(found, key=lambda name: -float(found[name].right.double().mean()))
+    best = max(clear, key=lambda name: nats.get(name, gains[name]).value, default=BASELINE.called)
+    order = sorted(found, key=lambda name: -float(found[name].right.mean()))
     return [
         Tried(name, found[name], _why(name, best, name in clear), gains.get(name), nats.get(name), name == best)
         for name in order
     ]
+
+
+def _share(right: Tensor) -> Interval | None:
+    """How many are right, or how like gold's their texts are: (n,) in [0, 1]."""
+    return mean(right) if bool(((right > 0) & (right < 1)).any()) else wilson(int(right.sum()), len(right))
 
 
 def _why(name: str, best: str, clear: bool) -> str:
@@ -149,5 +160,5 @@ def _sentence(rows: list[Tried]) -> str:
     if best.outcome is None:
         return f"Auto carries out {best.candidate}: {best.why}."
     tried = [(row.candidate, row.outcome.right) for row in rows if row.outcome is not None]
-    shown = ", ".join(f"{name} {float(right.double().mean()):.2f}" for name, right in tried)
+    shown = ", ".join(f"{name} {float(right.mean()):.2f}" for name, right in tried)
     return f"Auto carries out {best.candidate}: {best.why}, cross-fitted on {len(best.outcome.right)} gold items ({shown})."

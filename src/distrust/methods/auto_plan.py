@@ -28,8 +28,8 @@ def tries(recipe: Recipe) -> list[tuple[str, str]]:
     heads = all(isinstance(one, Classifier) and one.feature is not None for one in recipe.teachers)
     gold = len(task.gold.part("choose"))
     here = situation(spaces, None if task.answers is not None else task.space, gold, heads)
-    candidates = wanted(options.candidates)
-    if here.open_answers or here.gold < LEAST_GOLD or not here.teachers:
+    candidates = wanted(options.candidates, here.open_answers)
+    if here.gold < LEAST_GOLD or not here.teachers:
         chosen, why = safe(here)
         return [(chosen.called, f"taken: {why}")]
     return [(one.called, why_not(one, here) or f"would be tried on {here.gold} gold items") for one in candidates]

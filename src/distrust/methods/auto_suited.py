@@ -59,6 +59,13 @@ CANDIDATES = (
     Candidate("concatenated"),
     Candidate("muka", {"score": "auto", "target": "soft"}),
 )
+OPEN_CANDIDATES = (  # where answers are open
+    BASELINE,
+    Candidate("distill", {"targets": "hard"}),
+    Candidate("gold-only"),
+    Candidate("peer-advised"),
+    Candidate("selective"),
+)
 
 Need = Callable[[Situation], str | None]  # why it cannot run, None where it can
 
@@ -96,7 +103,7 @@ def _asks_itself(_: Situation) -> str | None:
 
 
 def _writes(_: Situation) -> str | None:
-    return "it follows a language model's tokens, and open answers are not tried"
+    return "it follows a language model's tokens, and a trial has its texts alone"
 
 
 FROM_CLAIMS = (_teacher, _generalists)
@@ -139,32 +146,34 @@ def why_not(candidate: Candidate, here: Situation) -> str | None:
     return next((said for need in NEEDS[candidate.name] if (said := need(here)) is not None), None)
 
 
-def wanted(names: Sequence[str] | None) -> list[Candidate]:
+def wanted(names: Sequence[str] | None, open_answers: bool = False) -> list[Candidate]:
     """Plain distillation, and then the candidates of these method names; None: those of the table.
+
+    Args:
+        open_answers: the table is that of open answers.
 
     Raises:
         RecipeError: a name that is no method's, or `auto` itself.
     """
+    table = OPEN_CANDIDATES if open_answers else CANDIDATES
     if names is None:
-        return list(CANDIDATES)
+        return list(table)
     legal = sorted(NEEDS)
     for name in names:
         if name not in NEEDS:
             raise RecipeError(f"method.options.candidates has {name!r}; {nearest(name, legal)}.")
-    listed = {one.name: [c for c in CANDIDATES if c.name == one.name] or [one] for one in map(Candidate, names)}
+    listed = {one.name: [c for c in table if c.name == one.name] or [one] for one in map(Candidate, names)}
     return [BASELINE, *(one for name in dict.fromkeys(names) for one in listed[name] if one != BASELINE)]
 
 
-def untried(names: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
+def untried(candidates: Sequence[Candidate], methods: Sequence[str]) -> list[str]:
     """Methods that are no candidate."""
-    named = {one.name for one in wanted(names)} | {"auto"}
+    named = {one.name for one in candidates} | {"auto"}
     return [name for name in methods if name not in named]
 
 
 def safe(here: Situation) -> tuple[Candidate, str]:
     """What is taken where nothing can be tried, and why it is safe."""
-    if here.open_answers:
-        return BASELINE, "answers are open, where nothing is tried: plain distillation"
     if not here.alike and here.teachers > 1:
         few = "there is too little gold to try anything by"
         return Candidate("muka", {"score": "auto"}), f"{few}, and teachers know different classes: they are merged"

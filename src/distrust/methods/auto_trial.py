@@ -14,13 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distrust.data import Items
+from distrust.claimed import final
+from distrust.data import REFERENCE, Items
 from distrust.errors import DistrustError
+from distrust.evaluate.texts import likeness
 from distrust.evidence import Evidence
 from distrust.files import fingerprint, read_json, write_json
-from distrust.gold import Fold, Gold
+from distrust.gold import Fold, Gold, Part
+from distrust.methods.assisted import outcomes
 from distrust.methods.auto_suited import Candidate
-from distrust.methods.believed import Heard
+from distrust.methods.believed import Asked
 from distrust.processes import mix, rank
 from distrust.recipe import Train
 from distrust.run import Run
@@ -37,8 +40,10 @@ LEAST = 1e-6  # of a probability inside a log
 class Outcome:
     """What a candidate's students say of the same n held-out gold items, fold after fold."""
 
-    right: Tensor  # (n,) bool
-    likelihood: Tensor  # (n,) log P(gold) in nats, at a temperature that the other folds chose
+    right: Tensor  # (n,) double: 1 right, 0 wrong; of open answers that are texts, how alike they are to gold's
+    likelihood: (
+        Tensor | None
+    )  # (n,) log P(gold) in nats, at a temperature that the other folds chose; None: answers are open
 
 
 class Remembered:
@@ -71,14 +76,14 @@ class Bench:
     """What all trials of a run share."""
 
     run: Run
-    heard: Heard  # all teachers, on the pool and on gold outside it
+    heard: Asked  # all teachers, on the pool and on gold outside it
     pool: Items  # the items to learn from, none of them gold
     folds: list[Fold]
     options: Train
     key: str  # of all that is the same in every trial: teachers, untrained student, loop, seed
 
 
-def bench(run: Run, heard: Heard, folds: list[Fold], items: int, epochs: float) -> Bench:
+def bench(run: Run, heard: Asked, folds: list[Fold], items: int, epochs: float) -> Bench:
     """Draw what trials learn from.
 
     Args:
@@ -116,9 +121,10 @@ def tried(here: Bench, candidate: Candidate) -> Outcome | str:
         found = read_json(here.run.stages.done(name, key, build, everywhere=True) / "trial.json")
         if "refused" in found:
             return str(found["refused"])
-        right.append(torch.tensor(found["right"], dtype=torch.bool))
-        tempered.append(torch.tensor(found["tempered"], dtype=torch.float64))
-    return Outcome(torch.cat(right), crossed(tempered))
+        right.append(torch.tensor(found["right"], dtype=torch.float64))
+        if "tempered" in found:
+            tempered.append(torch.tensor(found["tempered"], dtype=torch.float64))
+    return Outcome(torch.cat(right), crossed(tempered) if tempered else None)
 
 
 def crossed(tempered: list[Tensor]) -> Tensor:
@@ -146,17 +152,27 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
         Remembered(run, teacher, said, everything.items)
         for teacher, said in zip(run.teachers, everything.evidence, strict=True)
     ]
-    gold = Gold(fold.fit.ids, fold.fit.labels, run.space, seed=run.gold.seed)
+    gold = Gold(fold.fit.ids, fold.fit.labels, run.gold.space, seed=run.gold.seed)
     small = run.beside(folder / "run", pool=here.pool, teachers=teachers, gold=gold, options=here.options)
     if (progress := run.progress) is not None:
         small.progress = lambda task, *how: progress(f"trial of {candidate.name}: {task}", *how)
     try:
         student = method.run(small, options)
-        held = run.gold_items.select(run.gold_items.rows(fold.held.ids))
-        said = small.ask(student, held).distribution()
+        return _judged(run, small.ask(student, run.gold_items.select(run.gold_items.rows(fold.held.ids))), fold.held)
     except DistrustError as error:
         return {"refused": str(error)}
     finally:
         small.close()
-    right = said.argmax(-1) == fold.held.labels
-    return {"right": right.tolist(), "tempered": tempered(said, fold.held.labels).tolist()}
+
+
+def _judged(run: Run, said: Evidence, held: Part) -> dict[str, Any]:
+    """What a student says of held-out gold, beside gold."""
+    if run.answers is None:
+        chances = said.distribution()
+        right = (chances.argmax(-1) == held.labels).double()
+        return {"right": right.tolist(), "tempered": tempered(chances, held.labels).tolist()}
+    items = run.gold_items.select(run.gold_items.rows(held.ids))
+    if run.answers.how.kind == "text":
+        texts = [None if claim is None else claim.text for claim in final(said, items)]
+        return {"right": likeness(texts, [[one] for one in items.columns[REFERENCE]], "rouge_l").tolist()}
+    return {"right": outcomes(run, said, items).double().tolist()}

@@ -21,29 +21,42 @@ from distrust.trust import Blend, Estimator, Fitted, Table, Trust, gold_key, sav
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What all teachers say of the pool, and of gold items outside it."""
+class Asked:
+    """What all teachers say of the pool, and of gold items outside it: of classes, or texts where answers are open."""
 
     items: Items  # N: the pool, then the others
     evidence: tuple[Evidence, ...]  # M, each on the items it was asked about
+
+
+@dataclass(frozen=True)
+class Heard(Asked):
+    """The same, of classes."""
+
     stacked: Stacked  # on the items, in their order
 
 
+def asked(run: Run, *purposes: str) -> Asked:
+    """Ask all teachers about the pool, and about the gold items outside it that serve any of the purposes."""
+    inside = set(run.pool.ids)
+    wanted = {item for purpose in purposes for item in run.gold.part(purpose).ids}
+    outside = [item for item in run.gold.ids if item in wanted and item not in inside]
+    if not outside:
+        return Asked(run.pool, tuple(run.evidence()))
+    more = run.gold_items.select(run.gold_items.rows(outside))
+    evidence = tuple(join([run.ask(teacher, run.pool), run.ask(teacher, more)]) for teacher in run.teachers)
+    return Asked(concatenate(run.pool, more), evidence)
+
+
 def heard(run: Run, *purposes: str) -> Heard:
-    """Ask all teachers about the pool, and about the gold items outside it that serve any of the purposes.
+    """`asked`, put beside each other.
 
     Raises:
         RunError: no teacher, or open answers.
     """
-    pool = run.stacked()
-    inside = set(pool.ids)
-    wanted = {item for purpose in purposes for item in run.gold.part(purpose).ids}
-    outside = [item for item in run.gold.ids if item in wanted and item not in inside]
-    if not outside:
-        return Heard(run.pool, tuple(run.evidence()), pool)
-    more = run.gold_items.select(run.gold_items.rows(outside))
-    evidence = tuple(join([run.ask(teacher, run.pool), run.ask(teacher, more)]) for teacher in run.teachers)
-    return Heard(concatenate(run.pool, more), evidence, stack(evidence, run.space, [*pool.ids, *outside]))
+    pool = run.stacked()  # refuses before anybody is asked
+    said = asked(run, *purposes)
+    whole = pool if said.items is run.pool else stack(said.evidence, run.space, said.items.ids)
+    return Heard(said.items, said.evidence, whole)
 
 
 def posterior(run: Run, stacked: Stacked, name: str, estimator: Estimator, keep: bool = True) -> Tensor:
