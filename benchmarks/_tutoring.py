@@ -1,7 +1,8 @@
 """Language models to learn from, small enough for two cores: their students, and texts that both read.
 
 Of texts the teacher is `stories260k`, a real Llama of 260,032 parameters with its own tokenizer; they are stories that it
-writes at temperature 1, or Shakespeare's, for which it was not trained. Of puzzles it is one that `_puzzles` trains.
+writes at temperature 1, or Shakespeare's, for which it was not trained. Of puzzles and of verse
+`_puzzles` and `_verse` train it.
 Students are Llamas of fewer dimensions, from random weights or cut out of the teacher's, and all begin from the same
 fine-tuning on what they are told. Knows nothing of methods.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import _verse
 from benchmarks._puzzles import KINDS, LAYERS, items, model
 from benchmarks._puzzles import teacher as puzzled
 from benchmarks._words import ANSWERS
@@ -72,6 +74,8 @@ def teacher(kind: str) -> LocalWriter:
     """Who teaches a kind of texts; a new one each time, for methods train terms in it."""
     if kind in KINDS:
         return LocalWriter(kind, copied(puzzled(kind)), Sampling(temperature=1.0))
+    if kind in _verse.SIZES:
+        return LocalWriter(kind, copied(_verse.teacher(kind)), Sampling(temperature=1.0))
     return LocalWriter("stories260k", _read(_folder(), 0), Sampling(temperature=1.0))
 
 
@@ -80,6 +84,8 @@ def texts(kind: str) -> Texts:
     """Texts of one kind, always the same. Most are longer than what is read of them: they end where their writer ended."""
     if kind in KINDS:
         return Texts(*(items(kind, count, start) for count, start in ((PUZZLES, "p"), (VALID, "v"), (TEST, "t"))))
+    if kind in _verse.SIZES:
+        return Texts(*_verse.passages(kind))
     said = _stories() if kind == "stories" else _shakespeare()
     words = [one.split() for one in said]
     pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS:])) for one in words if len(one) >= 2 * WORDS]
@@ -90,7 +96,7 @@ def texts(kind: str) -> Texts:
 
 def student(cell: Cell, seed: int) -> CausalStudent:
     """A student after two epochs of fine-tuning on the cell's texts: where every method begins. Trained once and kept."""
-    made = model(cell.width, LAYERS, seed) if cell.texts in KINDS else _read(_folder(), seed, cell.width)
+    made = _untrained(cell, seed)
     if cell.start == "teacher":
         _cut(_read(_folder(), 0).module.state_dict(), made.module)
     kept = _folder().parent / f"{cell.name}-{seed}-{_made_by()}.safetensors"
@@ -104,6 +110,12 @@ def student(cell: Cell, seed: int) -> CausalStudent:
         fit([Side(made, default_objective(labelled), loop)], Fit("student", labelled, loop, seed, Path(folder)))
     save_tensors(kept, made.module.state_dict())
     return made
+
+
+def _untrained(cell: Cell, seed: int) -> CausalStudent:
+    if cell.texts in _verse.SIZES:
+        return _verse.model(cell.texts, cell.width, _verse.SIZES[cell.texts].layers, seed)
+    return model(cell.width, LAYERS, seed) if cell.texts in KINDS else _read(_folder(), seed, cell.width)
 
 
 def copied(one: CausalStudent) -> CausalStudent:
@@ -174,4 +186,6 @@ def _cut(weights: dict[str, Tensor], module: torch.nn.Module) -> None:
 def _made_by() -> str:
     """A fingerprint of how students begin."""
     here = Path(__file__).parent
-    return fingerprint((here / "_tutoring.py").read_text(), (here / "_puzzles.py").read_text())[:12]
+    return fingerprint(
+        (here / "_tutoring.py").read_text(), (here / "_puzzles.py").read_text(), (here / "_verse.py").read_text()
+    )[:12]

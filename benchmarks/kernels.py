@@ -96,14 +96,14 @@ def _interleaved(made: Made, rounds: int, others: list[str]) -> dict[str, list[f
     return times
 
 
-def _floor(made: Made) -> Callable[[], None]:
+def _floor(made: Made, chunk: int = linear.CHUNK) -> Callable[[], None]:
     """The four products, a chunk's logits in buffers that are written again and again."""
     hidden, head, theirs, frozen = (one.detach() for one in made[:4])
-    s, t = (hidden.new_empty(linear.CHUNK, len(head)) for _ in range(2))
+    s, t = (hidden.new_empty(chunk, len(head)) for _ in range(2))
     to_hidden, to_head = torch.empty_like(hidden), torch.zeros_like(head)
 
     def products() -> None:
-        for rows in torch.arange(len(hidden)).split(linear.CHUNK):
+        for rows in torch.arange(len(hidden)).split(chunk):
             here = slice(int(rows[0]), int(rows[-1]) + 1)
             torch.mm(hidden[here], head.T, out=s[: len(rows)])
             torch.mm(theirs[here], frozen.T, out=t[: len(rows)])

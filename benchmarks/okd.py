@@ -49,10 +49,10 @@ def run(quick: bool) -> Result:
     torch.set_num_threads(1)
     if quick:
         tasks = [Task(WHOLE[0], name, 0, 6e-3, 3) for name in QUICK]
-        return result(_measured(tasks), tasks)
-    found = _measured(searches())
+        return result(measured(tasks), tasks)
+    found = measured(searches())
     tasks = planned(found)
-    return result(found | _measured(tasks), tasks)
+    return result(found | measured(tasks), tasks)
 
 
 def epochs(cell: Cell) -> tuple[int, int, int]:
@@ -98,7 +98,7 @@ def _rate(found: Found, cell: Cell, method: str) -> float | None:
     return min(by_rate, key=lambda rate: by_rate[rate]) if len(by_rate) == len(RATES) else None
 
 
-def _measured(tasks: Sequence[Task]) -> Found:
+def measured(tasks: Sequence[Task]) -> Found:
     """What is known of each, or is found now; what other processes are at is waited for at the end."""
     found: Found = {}
     ends = float(os.environ.get("DISTRUST_SECONDS", "inf"))
@@ -163,7 +163,7 @@ def result(found: Found, tasks: Sequence[Task]) -> Result:
 
 
 def _where(task: Task) -> tuple[str, str, float]:
-    return SEARCHED[task.cell.texts].name, task.method, task.rate
+    return SEARCHED.get(task.cell.texts, task.cell).name, task.method, task.rate
 
 
 @cache
