@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels okd okd_cost language_step
+NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels okd okd_cost language_step textbrewer
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -26,11 +26,12 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
+# 75: what a benchmark needs is not here (data, a peer); it has said so, and the others go on
 bench: $(INSTALLED)
-	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name; done
+	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name || test $$? -eq 75; done
 
 bench-quick: $(INSTALLED)
-	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name --quick; done
+	set -e; for name in $(NAMES); do $(BIN)/python -m benchmarks $$name --quick || test $$? -eq 75; done
 
 docs: $(INSTALLED)
 	$(BIN)/python -m distrust.reference docs/recipe.md

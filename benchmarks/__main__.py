@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
 
-from benchmarks.harness import Result, keep, table
+from benchmarks.harness import LEFT_OUT, Absent, Result, keep, table
 
 OWN = {"__main__", "harness"}
 
@@ -19,7 +20,11 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(name for name in names if not name.startswith("_")))
     parser.add_argument("--quick", action="store_true", help="minutes on 2 cores; kept apart as NAME.quick.json")
     options = parser.parse_args()
-    result: Result = importlib.import_module(f"benchmarks.{options.name}").run(options.quick)
+    try:
+        result: Result = importlib.import_module(f"benchmarks.{options.name}").run(options.quick)
+    except Absent as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(LEFT_OUT) from None
     path = keep(options.name, options.quick, result)
     print(table(options.name, result))
     print(f"\nKept in {path}")

@@ -35,6 +35,7 @@ SETS = {  # pool's table, test's table (None: a part of the pool's), text, label
     "clinc150": ("clinc150/train", "clinc150/test", "text", "label"),
     "banking77": ("banking77/train", "banking77/test", "text", "label"),
     "mr": ("sentence_classification/mr_all", None, "text", "label"),
+    "sst5": ("sentence_classification/sst5_train", "sentence_classification/sst5_test", "text", "label"),
     "subj": ("sentence_classification/subj_all", None, "text", "label"),
 }
 ANSWERS = {"r52": "chatgpt_label", "esnli": "palm_label"}  # the columns of real LLM answers

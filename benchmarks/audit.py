@@ -22,7 +22,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.data import Items, load_items
 from distrust.evaluate import Interval
 from distrust.labels import LabelSpace
@@ -56,8 +56,7 @@ class World:
 
 def run(quick: bool) -> Result:
     """Three seeds of noise, folds and gold, three draws of gold each; `quick` one seed of R52 and TREC."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark audit needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("audit")
     torch.set_num_threads(1)
     cleanlab = importlib.util.find_spec("cleanlab") is not None
     if not cleanlab:

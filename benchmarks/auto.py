@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks._auto_worlds import Row, opened
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.errors import DistrustError
 from distrust.evaluate import paired_difference
 from distrust.methods import find
@@ -44,6 +44,7 @@ ROWS = [
     *(Row("one", "banking77", noise) for noise in ("weak 250", "symmetric 40", "pairwise 40")),
     Row("one", "mr", "weak 250"),
     Row("one", "subj", "weak 250"),
+    Row("one", "sst5", "weak 250"),
     Row("one", "esnli", "llm"),
     *(Row("several", "mnist", kind) for kind in KINDS),
     Row("specialists", "banking77", "7 parts"),
@@ -67,8 +68,7 @@ class Task:
 
 def run(quick: bool) -> Result:
     """All rows over three seeds on all cores; `quick`: five rows of the development sets, one seed, one process."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark auto needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("auto")
     tasks = [Task(row, seed) for row in (QUICK if quick else ROWS) for seed in ([0] if quick else [0, 1, 2])]
     found: dict[str, list[dict[str, Any]]] = {}
     if quick:

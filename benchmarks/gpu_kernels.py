@@ -15,7 +15,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.harness import Result
+from benchmarks.harness import Absent, Result
 from benchmarks.kernels import CONTENDERS, PEERS, Made, _floor, _made
 from distrust.losses import forward_kl, linear
 from distrust.losses.linear import Projected
@@ -35,7 +35,7 @@ Call = Callable[[], object]
 def run(quick: bool) -> Result:
     """All sizes in both precisions; errors against double precision."""
     if not quick and not torch.cuda.is_available():
-        raise SystemExit("The benchmark gpu_kernels needs a CUDA device, and torch sees none; --quick tries toy sizes.")
+        raise Absent("The benchmark gpu_kernels needs a CUDA device, and torch sees none; --quick tries toy sizes.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     peers = [name for name, (package, _) in PEERS.items() if not quick and importlib.util.find_spec(package)]
     chunks, rounds = ((32, 64), 2) if quick else (CHUNKS, 15)

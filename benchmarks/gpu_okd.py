@@ -7,13 +7,11 @@ time of the process that drives the device, which waits for it at every step. Wi
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from benchmarks._okd_student import Task
 from benchmarks._tutoring import Cell
-from benchmarks.harness import Result
+from benchmarks.harness import Absent, Result, needs_data
 from benchmarks.okd import FEWER, measured, result
 
 CELL, TOY = Cell("verse", 256), Cell("verse.toy", 32)
@@ -25,13 +23,12 @@ SEEDS, SEARCH_SEED = (0, 1, 2), 100
 
 def run(quick: bool) -> Result:
     """Every method's rate, then three seeds; `quick`: two methods of the toy, one seed and one rate."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark gpu_okd needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("gpu_okd")
     if quick:
         tasks = [Task(TOY, name, 0, RATES[1], 1) for name in ("forward", "okd")]
         return _named(result(measured(tasks), tasks))
     if not torch.cuda.is_available():
-        raise SystemExit("The benchmark gpu_okd needs a CUDA device, and torch sees none; --quick tries it at toy sizes.")
+        raise Absent("The benchmark gpu_okd needs a CUDA device, and torch sees none; --quick tries it at toy sizes.")
     searched = [Task(CELL, name, SEARCH_SEED, rate, SEARCHED, search=True) for name in NAMES for rate in RATES]
     found = measured(searched)
     best = {

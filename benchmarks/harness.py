@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,8 +16,14 @@ from typing import Any
 
 from distrust.files import write_json
 
+LEFT_OUT = 75  # exit code of a benchmark that needs what is not here
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("distrust", "torch", "transformers", "numpy", "scikit-learn", "aiohttp")
+PEERS = ("cleanlab", "liger_kernel", "snorkel", "textbrewer", "trl")  # of which a run may have none
+
+
+class Absent(Exception):
+    """What a benchmark needs and is not here, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,24 @@ class Result:
     seeds: list[int]
 
 
+def needs_data(name: str) -> Path:
+    """The folder of the optional data sets. Raises Absent where there is none."""
+    folder = os.environ.get("DISTRUST_DATA")
+    if not folder or not Path(folder).is_dir():
+        raise Absent(f"The benchmark {name} needs the optional data sets: set DISTRUST_DATA to their folder.")
+    return Path(folder)
+
+
 def keep(name: str, quick: bool, result: Result) -> Path:
     """Write `results/NAME.json` (or `NAME.quick.json`) and return its path."""
     path = RESULTS / f"{name}{'.quick' if quick else ''}.json"
-    versions = {package: metadata.version(package) for package in PACKAGES} | {"python": platform.python_version()}
+    versions = {package: metadata.version(package) for package in (*PACKAGES, *filter(_installed, PEERS))}
     value = {
         "figures": result.figures,
         "settings": result.settings,
         "seeds": result.seeds,
-        "versions": versions,
+        "versions": versions | {"python": platform.python_version()},
+        "commit": _commit(),
         "cores": len(os.sched_getaffinity(0)),
         "process_seconds": round(sum(os.times()[:4]), 1),  # with those it waited for
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,3 +67,26 @@ def table(name: str, result: Result) -> str:
     shown = [f"{one:<{width}}  {value:.6g}" for one, value in result.figures.items()]
     settings = [f"{one:<{width}}  {value}" for one, value in result.settings.items()]
     return "\n".join([f"{name}", *shown, "", *settings])
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _commit() -> str | None:
+    """Of the program, with a `+` where files differ from it; None outside a clone."""
+    try:
+        here = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=RESULTS.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return here.stdout.strip()

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from benchmarks._words import ANSWERS, VOCABULARY, model, texts
-from benchmarks.harness import Result
+from benchmarks.harness import Absent, Result
 from distrust.data import Items
 from distrust.labels import OPEN
 from distrust.methods.gkd import Gkd, gkd
@@ -75,7 +75,7 @@ Contender = Callable[[World], Trained]
 def run(quick: bool) -> Result:
     """Interleaved rounds of an epoch each, after one that warms up; `quick`: the smaller models alone, fewer rounds."""
     if importlib.util.find_spec("trl") is None:
-        raise SystemExit("The benchmark language_step compares with TRL: put a folder with it on PYTHONPATH.")
+        raise Absent("The benchmark language_step needs TRL: pip install 'distrust[bench]'.")
     torch.set_num_threads(1)
     rounds = 3 if quick else 5
     figures: dict[str, float | bool] = {}

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from benchmarks._passes_cost import costs
 from benchmarks._specialists import BATCH, EPOCHS, RATE, World, network, world
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.distillation import default_objective
 from distrust.files import fingerprint, read_json, write_json
 from distrust.gold import Gold
@@ -87,8 +87,7 @@ class Task:
 
 def run(quick: bool) -> Result:
     """Every row and method over five seeds, on all cores; `quick`: the four rows of the development sets and one seed."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark muka needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("muka")
     rows, seeds = (QUICK, [0]) if quick else (ROWS, list(range(5)))
     tasks = [Task(*row, seed) for row in rows for seed in seeds]
     found: dict[str, dict[str, list[float]]] = {}

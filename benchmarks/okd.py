@@ -24,7 +24,7 @@ import torch
 from benchmarks._okd_student import METHODS, Task, figures, program
 from benchmarks._puzzles import KINDS, judged
 from benchmarks._tutoring import POOL, PUZZLES, Cell, teacher, texts
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.errors import RunError
 from distrust.files import read_json, write_json
 from distrust.stages import lock
@@ -44,8 +44,7 @@ Found = dict[Task, dict[str, float]]
 
 def run(quick: bool) -> Result:
     """All students that no other process is at; `quick`: one cell, four methods, one seed and one rate."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark okd needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("okd")
     torch.set_num_threads(1)
     if quick:
         tasks = [Task(WHOLE[0], name, 0, 6e-3, 3) for name in QUICK]

@@ -9,17 +9,14 @@ alone; the figures are of seeds 30 to 34.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from scipy import stats
 
 from benchmarks._panel_data import SETS, Cell, read_cells
-from benchmarks.harness import Result
-from distrust.errors import DataError
+from benchmarks.harness import Result, needs_data
 from distrust.trust.panel import panel
 from distrust.trust.panel_asking import plan_asking
 from distrust.trust.panel_logit import conditional_logit
@@ -33,15 +30,13 @@ Scores = dict[tuple[str, int, int, str], np.ndarray]  # (cell, gold, seed, metho
 
 def run(quick: bool) -> Result:
     """All cells, sizes and splits; quick: 50 and 100 gold, two splits, no cost curve."""
-    folder = os.environ.get("DISTRUST_DATA")
-    if not folder or not (Path(folder) / "faithful_cot_teachers").is_dir():
-        raise DataError("This benchmark needs faithful_cot_teachers; set DISTRUST_DATA to the folder that holds it.")
+    folder = needs_data("panel")
     torch.set_num_threads(1)
     seeds, sizes = (SEEDS[:2], (50, 100)) if quick else (SEEDS, SIZES)
     scores: Scores = {}
     figures: dict[str, float | bool] = {}
     shares: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
-    for cell in read_cells(Path(folder) / "faithful_cot_teachers"):
+    for cell in read_cells(folder / "faithful_cot_teachers"):
         hints = read_texts(cell.evidence).score(cell.evidence)
         _without_gold(cell, figures)
         for seed in seeds:

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks._noisy_worlds import GOLD, POOL, TEST
 from benchmarks._peer_tasks import COSTLY, CURVE, FEW, METHODS_RUN, QUICK, Task, measured
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.evaluate import paired_difference
 from distrust.evaluate.worth import worth_in_labels
 
@@ -41,8 +41,7 @@ TIMED = (("trec", "weak", 250), ("clinc150", "weak", 250))
 
 def run(quick: bool) -> Result:
     """All rows and methods over three seeds on all cores; `quick`: four rows, four methods, one seed."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark peer_advised needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("peer_advised")
     seeds = [0] if quick else [0, 1, 2]
     found: dict[str, list[dict[str, Any]]] = {}
     tasks = _tasks(quick, seeds)

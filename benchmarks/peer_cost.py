@@ -6,7 +6,6 @@ distillation's items that it reads. Nothing here is about quality, and no test i
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from contextlib import closing
@@ -18,7 +17,7 @@ import torch
 
 from benchmarks._noisy_worlds import World, world
 from benchmarks._peer_tasks import METHODS_RUN, Followed, Task, _run
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.files import read_json
 from distrust.fits import EPOCHS
 from distrust.methods import find
@@ -28,8 +27,7 @@ METHODS = ("distill", "faithful", "peer_advised")
 
 def run(quick: bool) -> Result:
     """Development worlds of TREC and CLINC150 with 40 % of the labels wrong; `quick`: TREC alone, fewer rounds."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark peer_cost needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("peer_cost")
     torch.set_num_threads(1)
     figures: dict[str, float | bool] = {}
     rounds = 2 if quick else 5

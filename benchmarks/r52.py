@@ -6,7 +6,6 @@ labels alone, and both without an error model. The test items are answered once,
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -14,7 +13,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.build import opened
 from distrust.evaluate import final_claims, paired_difference, wilson
 from distrust.evidence import stack
@@ -34,8 +33,7 @@ ROWS = {  # figure: method and options
 
 def run(quick: bool) -> Result:
     """Six seeds, since the draw of 50 gold decides much; `quick` one. 95 % intervals over seeds and items together."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark r52 needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("r52")
     torch.set_num_threads(1)
     seeds = [0] if quick else [0, 1, 2, 3, 4, 5]
     right: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}

@@ -8,16 +8,13 @@ are reported beside them. Where an assistant gave no answer it has no say, and i
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from benchmarks._signals_data import World, commonsense, questions
-from benchmarks.harness import Result
-from distrust.errors import DataError
+from benchmarks.harness import Result, needs_data
 from distrust.evaluate import Interval, calibration_error, quality
 from distrust.selection import ranked
 from distrust.trust import fit_calibration, two_kinds
@@ -29,16 +26,12 @@ Figures = dict[str, float | bool]
 
 def run(quick: bool) -> Result:
     """All sets; quick: fewer resamples and no split but the first."""
-    folder = os.environ.get("DISTRUST_DATA")
-    if not folder or not (Path(folder) / "faithful_cot_teachers").is_dir():
-        raise DataError(
-            "This benchmark needs distilling_step_by_step and faithful_cot_teachers; set DISTRUST_DATA to their folder."
-        )
+    folder = needs_data("signals")
     torch.set_num_threads(1)
     bootstrap, figures = 200 if quick else 1000, Figures()
     worlds = [
-        *(commonsense(Path(folder), split) for split in (("train",) if quick else ("train", "test"))),
-        *(questions(Path(folder), name) for name in ("StrategyQA", "GSM8K")),
+        *(commonsense(folder, split) for split in (("train",) if quick else ("train", "test"))),
+        *(questions(folder, name) for name in ("StrategyQA", "GSM8K")),
     ]
     for world in worlds:
         _tell(world, figures, bootstrap)

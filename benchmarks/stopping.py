@@ -9,7 +9,6 @@ the next is forecast from the blocks so far. Compared with expecting the last bl
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from benchmarks.harness import Result
-from distrust.errors import DataError
+from benchmarks.harness import Result, needs_data
 from distrust.evaluate import wilson
 from distrust.stopping import back_test
 
@@ -44,13 +42,9 @@ class Pool:
 
 def run(quick: bool) -> Result:
     """All four sets; quick: R52 and TREC, one seed."""
-    folder = os.environ.get("DISTRUST_DATA")
-    if not folder or not (Path(folder) / "r52_gpt").is_dir():
-        raise DataError(
-            "This benchmark needs r52_gpt, sentence_classification, clinc150; set DISTRUST_DATA to their folder."
-        )
+    folder = needs_data("stopping")
     seeds = SEEDS[:1] if quick else SEEDS
-    pools = list(_pools(Path(folder)))[: 2 if quick else 4]
+    pools = list(_pools(folder))[: 2 if quick else 4]
     figures: dict[str, float | bool] = {}
     rows: list[tuple[float, float, float, float, float]] = []  # value, low, high, gained, gained by the block before
     for pool in pools:

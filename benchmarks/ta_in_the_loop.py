@@ -28,7 +28,7 @@ from torch import Tensor
 from benchmarks._reasoning import Family, families
 from benchmarks._reasoning_world import KEPT, MADE_BY, Taught, Upbringing, World, options_of, program, world
 from benchmarks._ta_figures import figures
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.answers import Answers
 from distrust.data import REFERENCE
 from distrust.evaluate import paired_difference
@@ -106,8 +106,7 @@ class Cell:
 
 def run(quick: bool) -> Result:
     """All cells that no other process holds; `quick`: arithmetic alone, hardly trained, three methods and one seed."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark ta_in_the_loop needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("ta_in_the_loop")
     torch.set_num_threads(1)
     found = {one.name: one for one in families()}
     wanted = "arithmetic" if quick else os.environ.get("DISTRUST_FAMILIES", ",".join(found))

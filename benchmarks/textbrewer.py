@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Result
+from benchmarks.harness import Absent, Result
 from distrust.data import Items
 from distrust.distillation import default_objective
 from distrust.evidence import stack
@@ -44,7 +44,7 @@ Contender = Callable[[Tensor, int], tuple[float, float, dict[str, Tensor]]]  # t
 def run(quick: bool) -> Result:
     """Interleaved rounds in random order, after one warm-up round."""
     if importlib.util.find_spec("textbrewer") is None:
-        raise SystemExit("The benchmark textbrewer compares with TextBrewer: pip install textbrewer tensorboard")
+        raise Absent("The benchmark textbrewer needs TextBrewer: pip install 'distrust[bench]'.")
     torch.set_num_threads(1)
     rounds, epochs = (5, 8) if quick else (21, 16)
     steps = epochs * ITEMS // BATCH

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks._worlds import PICTURES, SETS, WORLDS, World, world
-from benchmarks.harness import Result
+from benchmarks.harness import Result, needs_data
 from distrust.evaluate import holm, paired_difference, paired_test
 from distrust.files import fingerprint
 from distrust.gold import Gold
@@ -70,8 +70,7 @@ class Task:
 
 def run(quick: bool) -> Result:
     """All worlds on all cores; `quick`: digits and TREC with one exchanging teacher, or two, and two seeds."""
-    if not os.environ.get("DISTRUST_DATA"):
-        raise SystemExit("The benchmark worlds needs the optional data sets: set DISTRUST_DATA to their folder.")
+    needs_data("worlds")
     seeds = [0, 1] if quick else [0, 1, 2, 3, 4]
     found: dict[str, list[dict[str, list[bool]]]] = {}
     tasks = _tasks(quick, seeds)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_kernels, gpu_okd
+from benchmarks.harness import Absent
 
 without = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device, which they would use")
 with_data = pytest.mark.skipif(not os.environ.get("DISTRUST_DATA"), reason="the optional data sets: set DISTRUST_DATA")
@@ -17,7 +18,7 @@ with_data = pytest.mark.skipif(not os.environ.get("DISTRUST_DATA"), reason="the 
 def test_they_wait_for_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("DISTRUST_DATA", str(tmp_path))
     for one in (gpu_kernels, gpu_okd):
-        with pytest.raises(SystemExit, match=r"needs a CUDA device, and torch sees none; --quick"):
+        with pytest.raises(Absent, match=r"needs a CUDA device, and torch sees none; --quick"):
             one.run(quick=False)
 
 

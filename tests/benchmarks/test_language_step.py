@@ -7,6 +7,7 @@ import importlib.util
 import pytest
 import torch
 
+from benchmarks.harness import Absent
 from benchmarks.language_step import CONTENDERS, run, world
 from distrust.losses import forward_kl
 from distrust.processes import mix
@@ -31,5 +32,5 @@ def test_the_first_gradients_are_those_of_whole_logits(name: str) -> None:
 
 def test_without_trl_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match="compares with TRL"):
+    with pytest.raises(Absent, match="needs TRL"):
         run(quick=True)
