@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distrust.comparison.cells import cells
+from distrust.comparison.cells import cells, chosen
+from distrust.comparison.figures import compared
 from distrust.errors import RecipeError
 from distrust.recipe import Recipe
-from distrust.recipe_file import parse_recipe
+from distrust.recipe_file import load_recipe, parse_recipe
+from distrust.report.comparison import render
 
 
 def recipe(**more: Any) -> Recipe:
@@ -38,19 +43,34 @@ def test_every_method_setting_and_seed_is_one_cell_with_a_folder_of_its_own() ->
 
 
 def test_the_recipes_own_options_belong_to_its_own_method() -> None:
-    first, second = cells(recipe(), methods=["distill", "gold-only"], seeds=1)
+    first, second = cells(chosen(recipe(), ["distill", "gold-only"], 1))
     assert first.recipe.method.options == {"targets": "hard"} and second.recipe.method.options == {}
 
 
 def test_a_key_changes_with_what_is_learned_and_not_with_the_place() -> None:
-    one, other = (cells(recipe(output_dir=place), ["distill", "selective"], 1)[0] for place in ("runs/a", "runs/b"))
+    one, other = (cells(chosen(recipe(output_dir=place), ["distill", "selective"], 1))[0] for place in ("runs/a", "runs/b"))
     assert one.key == other.key and one.folder != other.folder
-    assert cells(recipe(train={"num_train_epochs": 3}), ["distill", "selective"], 1)[0].key != one.key
+    assert cells(chosen(recipe(train={"num_train_epochs": 3}), ["distill", "selective"], 1))[0].key != one.key
 
 
 def test_names_that_look_alike_as_files_stay_apart() -> None:
     methods = [{"name": "distill", "called": "a/b"}, {"name": "distill", "called": "a b", "options": {"targets": "soft"}}]
     assert len({cell.folder for cell in cells(recipe(compare={"methods": methods, "seeds": 1}))}) == 2
+
+
+@pytest.mark.parametrize("block", [None, {"methods": [{"name": "elr"}], "seeds": [7, 9], "grid": {"gold.size": [10, 20]}}])
+@pytest.mark.parametrize(("methods", "seeds"), [(["distill", "gold-only"], 2), (["distill", "gold-only"], None)])
+def test_the_recipe_on_the_page_plans_the_same_cells(
+    block: dict[str, Any] | None, methods: list[str], seeds: int | None, tmp_path: Path
+) -> None:
+    given = recipe(threads=1) if block is None else recipe(compare=block)
+    asked = chosen(given, methods, seeds)
+    known = {**compared([], {}, {"": {}}), "distrust": "0", "title": "t", "recipe": asked.model_dump(mode="json")}
+    code = re.findall(r"<pre><code>(.*?)</code></pre>", render(known), re.DOTALL)[-1]
+    (tmp_path / "recipe.yaml").write_text(unescape(code))
+    planned, again = cells(asked), cells(load_recipe(tmp_path / "recipe.yaml"))
+    assert [(one.shown, one.key, one.folder) for one in planned] == [(one.shown, one.key, one.folder) for one in again]
+    assert {one.method for one in again} == set(methods) and again[0].recipe.method.options == {"targets": "hard"}
 
 
 @pytest.mark.parametrize(
@@ -74,5 +94,5 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
     block: dict[str, Any] | None, methods: list[str], seeds: int | None, sentence: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
-        cells(recipe() if block is None else recipe(compare=block), methods, seeds)
+        cells(chosen(recipe() if block is None else recipe(compare=block), methods, seeds))
     assert sentence in str(caught.value), str(caught.value)

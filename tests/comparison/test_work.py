@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from distrust.comparison.cells import cells
+from distrust.comparison.cells import cells, chosen
 from distrust.comparison.figures import compared
 from distrust.comparison.work import outcomes, paid, read
 from distrust.files import read_json
@@ -27,7 +27,7 @@ FAST = {"num_train_epochs": 2, "save_seconds": 0}
 
 def carried(recipe: Path, methods: list[str], seeds: int) -> Any:
     loaded = load_recipe(recipe)
-    every = cells(loaded, methods, seeds)
+    every = cells(chosen(loaded, methods, seeds))
     said: list[str] = []
     found, failed = outcomes(every, Path(loaded.output_dir), lambda cell, _: said.append(cell.shown), lambda _: None)
     return every, found, failed, said
@@ -61,7 +61,7 @@ def test_what_is_done_is_not_done_again_and_a_changed_recipe_is_another_cell(tmp
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()} == times
     assert all(torch.equal(one.right, other.right) for one, other in zip(first, again, strict=True))
     changed = load_recipe(recipe, ["train.num_train_epochs=3"])
-    assert read(cells(changed, ["distill", "gold-only"], 1)[0]) is None and read(every[0]) is not None
+    assert read(cells(chosen(changed, ["distill", "gold-only"], 1))[0]) is None and read(every[0]) is not None
 
 
 def test_a_method_that_cannot_run_is_a_sentence_beside_the_others(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path: Path) -> No
     assert killed, "the kills came too late to prove anything"
     subprocess.run(command, check=True, capture_output=True)
     loaded = load_recipe(recipe)
-    for mine, theirs in zip(cells(loaded, ["distill", "selective"], 2), whole, strict=True):
+    for mine, theirs in zip(cells(chosen(loaded, ["distill", "selective"], 2)), whole, strict=True):
         outcome = read(mine)
         assert outcome is not None and torch.equal(outcome.right, theirs.right)
     assert (tmp_path / "b" / "run" / "comparison.html").is_file()

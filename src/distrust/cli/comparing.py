@@ -33,16 +33,16 @@ def compare(
       distrust compare recipe.yaml                  (with a `compare` block: options, grids over any key)
     """
     from distrust.cli.progress import Progress
-    from distrust.comparison.cells import cells
+    from distrust.comparison.cells import cells, chosen
     from distrust.comparison.figures import compared
     from distrust.comparison.work import outcomes, paid
     from distrust.recipe_file import load_recipe
     from distrust.report.comparison import priced, sentence, write_comparison
     from distrust.secrets import expand
 
-    loaded = load_recipe(recipe, set_)
     names = [one.strip() for one in methods.split(",")] if methods is not None else []
-    every = cells(loaded, names, seeds)
+    loaded = chosen(load_recipe(recipe, set_), names, seeds)
+    every = cells(loaded)
     folder = Path(expand(loaded.output_dir))
     with Progress() as progress:
 

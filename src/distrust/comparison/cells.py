@@ -48,13 +48,22 @@ class Cell:
         return ", ".join([self.method, *([self.setting] if self.setting else []), f"seed {self.seed}"])
 
 
-def cells(recipe: Recipe, methods: Sequence[str] = (), seeds: int | None = None) -> list[Cell]:
-    """Every cell of a recipe's comparison, seed by seed, so that an interrupted one has few seeds of all methods.
+def chosen(recipe: Recipe, methods: Sequence[str] = (), seeds: int | None = None) -> Recipe:
+    """The recipe with what the command line says in its `compare` block: it then says by itself what there is to run.
 
     Args:
         recipe: with its `compare` block, or without one.
         methods: names that take the place of the block's methods.
         seeds: so many, from the recipe's seed on, in place of the block's.
+    """
+    said: dict[str, Any] = {"methods": [Contender(name=name) for name in methods]} if methods else {}
+    if seeds is not None:
+        said["seeds"] = seeds
+    return recipe.model_copy(update={"compare": (recipe.compare or Compare()).model_copy(update=said)})
+
+
+def cells(recipe: Recipe) -> list[Cell]:
+    """Every cell of a recipe's comparison, seed by seed, so that an interrupted one has few seeds of all methods.
 
     Raises:
         RecipeError: nothing to judge on, fewer than two cells to compare, a method called twice, a key that no recipe has.
@@ -62,25 +71,23 @@ def cells(recipe: Recipe, methods: Sequence[str] = (), seeds: int | None = None)
     if recipe.data.test is None:
         raise RecipeError("A comparison is judged on `data.test`; give one.")
     block = recipe.compare or Compare()
-    contenders = [Contender(name=name) for name in methods] or block.methods
-    names = [one.called or one.name for one in contenders]
+    names = [one.called or one.name for one in block.methods]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise RecipeError(f"Two methods of the comparison are called {twice!r}; give one of them another name by `called`.")
     settings = _settings(block.grid)
-    if len(contenders) * len(settings) < 2:
+    if len(names) * len(settings) < 2:
         raise RecipeError("A comparison takes two methods or more: --methods distill,peer-advised, or a `compare` block.")
-    chosen = _seeds(recipe, block, seeds)
     return [
         _cell(recipe, one, name, setting, values, seed)
-        for seed in chosen
+        for seed in _seeds(recipe, block)
         for setting, values in settings.items()
-        for one, name in zip(contenders, names, strict=True)
+        for one, name in zip(block.methods, names, strict=True)
     ]
 
 
-def _seeds(recipe: Recipe, block: Compare, given: int | None) -> list[int]:
-    wanted = given if given is not None else block.seeds
+def _seeds(recipe: Recipe, block: Compare) -> list[int]:
+    wanted = block.seeds
     if isinstance(wanted, int) and wanted > MOST_SEEDS:
         raise RecipeError(f"The comparison's seeds are {wanted}; {MOST_SEEDS} are the most that it carries out.")
     found = list(range(recipe.seed, recipe.seed + wanted)) if isinstance(wanted, int) else wanted
@@ -93,8 +100,8 @@ def _settings(grid: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
     """Every combination of the grid's values, by what it is called; one empty setting without a grid."""
     found = {}
     for values in product(*grid.values()):
-        chosen = dict(zip(grid, values, strict=True))
-        found[", ".join(f"{key}={value}" for key, value in chosen.items())] = chosen
+        combined = dict(zip(grid, values, strict=True))
+        found[", ".join(f"{key}={value}" for key, value in combined.items())] = combined
     return found
 
 
