@@ -35,6 +35,7 @@ bench-quick: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m distrust.reference docs/recipe.md
+	$(BIN)/python -m distrust.api_reference docs/api.md
 	$(BIN)/python -m benchmarks._readme
 	$(BIN)/python -m benchmarks._audit_page
 	$(BIN)/python -m benchmarks._kernels_page

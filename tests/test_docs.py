@@ -7,6 +7,7 @@ import importlib
 import random
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from tests.cli.world import caller
 from tests.models import save_classifier
 
 ROOT = Path(__file__).parent.parent
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCS = ROOT / "docs"
+WHERE = {"README.md": ROOT / "README.md"} | {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
+PAGES = {page: path.read_text(encoding="utf-8") for page, path in WHERE.items()}
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LABELS = ("billing", "bug", "refund", "other")
 ANSWERS = {"alpha": "billing", "beta": "bug", "gamma": "refund"}  # what the loopback server says, in the recipes' words
@@ -140,18 +143,22 @@ def test_local_checkpoints_teach(
     assert (code, "Report: runs/local/report.html" in out) == (0, True), (out, err)
 
 
+@cache
+def anchors(page: Path) -> set[str]:
+    """The places that a forge makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_links_resolve(page: str) -> None:
-    folder = ROOT if page == "README.md" else ROOT / "docs"
     for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", PAGES[page])):
         if target.startswith("http"):
             continue
         path, _, anchor = target.partition("#")
-        path = path or page  # a place on the same page
-        assert (folder / path).exists(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", (folder / path).read_text(encoding="utf-8"), re.MULTILINE)
-            assert anchor in [re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings], target
+        linked = WHERE[page].parent / path if path else WHERE[page]  # without a path a place on the same page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.resolve()), target
 
 
 def commands(text: str) -> list[list[str]]:

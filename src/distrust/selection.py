@@ -118,7 +118,7 @@ def ranked(scores: Tensor, ids: Sequence[str], count: int | None = None, seed: i
 
 
 def at_random(ids: Sequence[str], count: int, seed: int = 0) -> Tensor:
-    """`count` rows at random, a function of seed and ids alone: the first ones are the same for every count."""
+    """Rows (count,) long at random, a function of seed and ids alone: the first ones are the same for every count."""
     return ranked(torch.zeros(len(ids)), ids, count, seed)
 
 

@@ -29,7 +29,7 @@ class Projected:
     softcap: float | None = None  # above 0
 
     def write(self, rows: slice, scale: float, out: Tensor) -> Tensor:
-        """Logits of some rows, times scale and before the cap, into the first rows of `out`."""
+        """Logits of n rows, times scale and before the cap, into the first rows of `out` (n or more, C): (n, C)."""
         hidden = self.hidden[rows] if scale == 1 else self.hidden[rows] * scale
         out = out[: len(hidden)]
         if self.bias is None:

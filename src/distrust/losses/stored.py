@@ -27,7 +27,7 @@ class Sampled:
     classes: int
 
     def select(self, rows: Tensor) -> Sampled:
-        """The same of some items."""
+        """The same of some items: rows (n,) long."""
         return Sampled(self.ids[rows], self.weights[rows], self.classes)
 
 

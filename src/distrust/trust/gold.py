@@ -35,5 +35,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def likelihood(logits: Tensor, labels: Tensor) -> Tensor:
-    """Probability given to the gold class, a trust: exp of minus `cross_entropy`, in [0, 1]; NaN without gold."""
+    """Probability given to the gold class, a trust: exp of minus `cross_entropy`, in [0, 1]; NaN without gold.
+
+    Arguments, shape and what is raised as for `cross_entropy`.
+    """
     return (-cross_entropy(logits, labels)).exp()

@@ -59,7 +59,7 @@ def plan_asking(
     """Plan on a pilot to make a share of the full panel's calls.
 
     Args:
-        evidence, gold, groups: of the pilot, as for `panel`; every item with gold, asked of every teacher.
+        evidence, gold, groups: of the pilot, as for `panel.panel`; every item with gold, asked of every teacher.
         share: of M calls an item that may be made on average, above 0 and at most 1.
 
     Returns:

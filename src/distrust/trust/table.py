@@ -90,7 +90,7 @@ class Table:
         return Patterns(found[:-1], said, found[-1], of_item, of_item.bincount(minlength=found.shape[1]).double())
 
     def with_gold(self, rows: Tensor, labels: Tensor) -> Table:
-        """The same table with other gold, by row."""
+        """The same table with other gold: its rows (n,) long and their labels (n,) long."""
         return replace(self, gold_rows=rows, gold_labels=labels)
 
     def name(self, teacher: int) -> str:
