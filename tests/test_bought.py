@@ -68,7 +68,18 @@ def test_nothing_bought_is_nothing_to_show(run: Run) -> None:
     assert buying(run, {"student": student}, held_out(), FREE) is None, "one point is no line"
     found = buying(run, {"student": student, "gold-only": worlds.student(5)}, held_out(), FREE)
     assert found is not None and list(found.items) == [0, 5] and list(found.money) == [0.0, 0.0]
+    assert list(found.calls) == [0, 0]
     assert found.right.tolist() == [right(worlds.student(5), held_out()), right(student, held_out())]
+
+
+def test_calls_are_the_ledgers_or_every_claim(run: Run) -> None:
+    bought = said("llm", [1, 0, -1], [0.5, 0.5, 0.0])
+    assert bought.cost is not None
+    bought = replace(bought, cost=replace(bought.cost, calls=torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64)))
+    run.bought = [stage(3, worlds.told(), bought, said("teacher", [1, 2, -1]))]
+    student = run.fit("student", worlds.told())
+    found = buying(run, {"student": student, "gold-only": worlds.student(5)}, held_out(), FREE)
+    assert found is not None and list(found.calls) == [0, 8], "six calls, and two claims of who is not paid"
 
 
 def test_earlier_stages_are_trained_as_the_run_trains_and_the_last_is_the_runs_own(run: Run) -> None:

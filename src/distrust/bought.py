@@ -45,18 +45,21 @@ def buying(
     """
     if not run.bought:
         return None
-    found: list[tuple[int, float | None, Student]] = []
+    found: list[tuple[int, float | None, int, Student]] = []
     if "gold-only" in students:
-        found.append((0, 0.0, students["gold-only"]))
+        found.append((0, 0.0, 0, students["gold-only"]))
     made = dict(run.fits)
     for one in run.bought[:-1]:
-        found.append((one.items, _money(run, one.said, prices), run.fit(one.name, one.labelled, epochs=one.epochs)))
+        student = run.fit(one.name, one.labelled, epochs=one.epochs)
+        found.append((one.items, _money(run, one.said, prices), _calls(run, one.said), student))
     run.fits.clear()  # the report logs how the method learned, not how what it is compared with did
     run.fits.update(made)
     last = run.bought[-1]
-    found.append((last.items, _money(run, last.said, prices), students["student"]))
-    right = [_right(run, student, *test) for _, _, student in found]
-    return None if len(found) < 2 else Buying([one[0] for one in found], [one[1] for one in found], torch.stack(right))
+    found.append((last.items, _money(run, last.said, prices), _calls(run, last.said), students["student"]))
+    if len(found) < 2:
+        return None
+    items, money, calls, made_of_them = zip(*found, strict=True)
+    return Buying(items, money, torch.stack([_right(run, student, *test) for student in made_of_them]), calls)
 
 
 def _right(run: Run, student: Student, items: Items, labels: Tensor) -> Tensor:
@@ -68,9 +71,23 @@ def _right(run: Run, student: Student, items: Items, labels: Tensor) -> Tensor:
     return torch.tensor([one is not None and one.answer == run.answers.reference(text) for one, text in pairs])
 
 
+def _paid(run: Run) -> set[str]:
+    """Who is bought from in this run."""
+    return {one.name for one in (*run.teachers, run.assistant) if one is not None and hasattr(one, "spending")}
+
+
+def _calls(run: Run, said: Sequence[Evidence]) -> int:
+    """How many answers were given: calls by the ledger, and of all others each claim, which was a call, or is as good."""
+    paid = _paid(run)
+    return sum(
+        int(one.cost.calls.sum()) if one.source in paid and one.cost is not None else int((one.claims >= 0).sum())
+        for one in said
+    )
+
+
 def _money(run: Run, said: Sequence[Evidence], prices: Mapping[str, Price]) -> float | None:
     """What was said had cost: by the ledger, or by the price of answers that were bought before; None where unknown."""
-    paid = {one.name for one in (*run.teachers, run.assistant) if one is not None and hasattr(one, "spending")}
+    paid = _paid(run)
     total = 0.0
     for one in said:
         price = prices[one.source].per_call

@@ -97,6 +97,17 @@ def test_without_signals_it_is_random_purchase_and_fine_tuning_bit_for_bit(tmp_p
         assert equal(found[0][0], run.fit("student", run.with_gold(told, 1.0)))
 
 
+def test_a_teacher_that_says_one_thing_of_everything_is_warned_of(tmp_path: Path) -> None:
+    pool = Items(POOL.ids, POOL.inputs, {**POOL.columns, "teacher": ["b"] * SIZE})
+    with opened(tmp_path, [Watched("teacher", pool)], Watched("assistant"), pool) as run:
+        carried(run)
+        assert "The teachers gave all 30 bought items one answer, 'b': a student learns no other." in run.warnings
+        assert any(note.startswith("s3 is not calibrated by gold, which takes 20 canaries") for note in run.notes)
+    with opened(tmp_path / "others", [Watched("teacher")], Watched("assistant")) as run:
+        carried(run)
+        assert not any("one answer" in one for one in run.warnings)
+
+
 def test_lambda_one_ignores_the_assistant(tmp_path: Path) -> None:
     asked = []
     for place, options in enumerate(({"lam": 1.0}, {"signals": ["s1"]}, {"lam": 0.0})):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ def said(run: Run, ids: tuple[str, ...], claims: Tensor) -> Evidence:
 
 def bought(run: Run, read: Read | None = None, **more: Any) -> Purchase:
     items = run.pool.select(range(5))
-    return Purchase(items, said(run, items.ids, CLAIMS), S3, read, **more)
+    return Purchase(items, said(run, items.ids, CLAIMS), S3, read, **{"as_read": S3, **more})
 
 
 def read(run: Run, rows: list[int], claims: Tensor, s1: Tensor, s2: Tensor) -> Read:
     items = run.pool.select(rows)
-    return Read(items, said(run, items.ids, claims), s1, s2, torch.zeros(0, dtype=torch.long))
+    return Read(items, said(run, items.ids, claims), s1, s2, torch.zeros(0, dtype=torch.long), s2)
 
 
 def learned(folder: Path, one: Any = bought, **options: Any) -> tuple[Labelled, Run]:
@@ -94,6 +95,18 @@ def test_an_answer_against_a_surer_student_is_dropped(tmp_path: Path) -> None:
     assert ids(told, run) == [0, 1, 3, 4], "only the third contradicts, and is doubted more"
     told, run = learned(tmp_path / "all", one, drop=0.0, conflict=False)
     assert len(told) == 5
+
+
+def test_contradictions_are_judged_as_the_assistant_said_them(tmp_path: Path) -> None:
+    """Gold has calibrated s2 alone, to chances far below what s3 still is: beside those every answer would stand."""
+    s2 = torch.tensor([0.1, 0.3, 0.7, 0.9, 0.3], dtype=torch.float64)
+
+    def one(run: Run) -> Purchase:
+        own = read(run, [0, 1, 2, 3, 4], torch.tensor([1, 1, 1, 1, 2]), torch.ones(5), s2)
+        return bought(run, replace(own, in_student=s2 / 100))
+
+    told, run = learned(tmp_path, one, drop=0.0)
+    assert ids(told, run) == [0, 1, 3, 4]
 
 
 def test_route_tells_what_is_sure_the_students_own_answer_for_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def facts(items, money, right):
     for row, one in enumerate(right):
         found[row, :one] = True
     empty = Facts.__new__(Facts)  # figures of buying look at nothing else
-    object.__setattr__(empty, "buying", Buying(items, money, found))
+    object.__setattr__(empty, "buying", Buying(items, money, found, [3 * one for one in items]))
     return empty
 
 
@@ -37,13 +37,25 @@ def test_an_unknown_price_leaves_items_alone():
 @pytest.mark.parametrize(
     ("items", "money", "names"),
     [
-        ([0, 9], [0.0, 1.0], ["answers", "money"]),
-        ([0, 9], [0.0, 0.0], ["answers"]),
-        ([0, 9], [None, 1.0], ["answers"]),
+        ([0, 9], [0.0, 1.0], ["items", "calls", "money"]),
+        ([0, 9], [0.0, 0.0], ["items", "calls"]),
+        ([0, 9], [None, 1.0], ["items", "calls"]),
         ([9, 9], [1.0, 1.0], []),
     ],
 )
 def test_there_is_a_chart_where_there_is_something_to_see(items, money, names):
-    points = [{"items": i, "money": m, "accuracy": {"value": 0.5 + i / 100}} for i, m in zip(items, money, strict=True)]
+    points = [
+        {"items": count, "calls": 2 * count, "money": spent, "accuracy": {"value": 0.5 + count / 100}}
+        for count, spent in zip(items, money, strict=True)
+    ]
     assert [one["name"] for one in charts({"buying": {"points": points, "steps": []}})] == names
     assert charts({"buying": None}) == []
+
+
+def test_facts_of_an_older_version_have_no_calls():
+    known = facts([0, 100], [0.0, 2.0], [10, 30])
+    object.__setattr__(known.buying, "calls", ())
+    found = buying(known)["points"]
+    assert [one["calls"] for one in found] == [None, None]
+    points = [{**one, "accuracy": {"value": 0.5}} for one in found]
+    assert [one["name"] for one in charts({"buying": {"points": points}})] == ["items", "money"]

@@ -53,7 +53,7 @@ FULL = Facts(
     curve=LearningCurve([5, 9], torch.tensor([[True, False], [True, True]])),
     signals={"s3": {"auc": 0.5}},
     choice=[{"name": "distill", "accuracy": 0.5}],
-    buying=Buying([0, 9], [0.0, None], torch.tensor([[True, False], [True, True]])),
+    buying=Buying([0, 9], [0.0, None], torch.tensor([[True, False], [True, True]]), [0, 18]),
     environment={"torch": "2", "seconds": 1.5},
 )
 

@@ -67,12 +67,13 @@ class Read:
     consistency: Tensor | None  # (n,) s1
     in_student: Tensor | None  # (n,) s2
     right: Tensor  # (g,) 1 where the student is right about a gold item that may calibrate, else 0
+    as_read: Tensor | None = None  # (n,) s2 before anything calibrated it
 
     def on(self, items: Items) -> Read:
         """Of some of the items."""
         rows = self.items.rows(items.ids)
-        picked = [None if one is None else one[rows] for one in (self.consistency, self.in_student)]
-        return Read(items, self.said.on(items.ids), picked[0], picked[1], self.right)
+        s1, s2, raw = (None if one is None else one[rows] for one in (self.consistency, self.in_student, self.as_read))
+        return Read(items, self.said.on(items.ids), s1, s2, self.right, raw)
 
 
 def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
@@ -98,7 +99,7 @@ def read(run: Run, student: Student, items: Items, options: Signals) -> Read:
         run.note(f"No answer could be read from {100 * silent:.1f} % of the student's samples; they agree with nothing.")
     if silent == 1:
         run.warn("The student answered nothing that could be read, so it says nothing of what it needs.")
-    return Read(items, said, s1, s2, right)
+    return Read(items, said, s1, s2, right, None if signals[1] is None else signals[1].value)
 
 
 def _raw(run: Run, student: Student, items: Items, options: Signals) -> tuple[Evidence, Signal | None, Signal | None]:

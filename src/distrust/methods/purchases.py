@@ -34,6 +34,7 @@ class Purchase:
     in_teacher: Tensor | None  # (n,) s3; None: switched off
     read: Read | None  # what was known of them before; None of those bought at random
     threshold: float | None = None  # of s3, by gold, where gold has shown that s3 knows anything
+    as_read: Tensor | None = None  # (n,) s3 before anything calibrated it
 
     def select(self, rows: Tensor) -> Purchase:
         """Some of the items, by row (n,) long."""
@@ -44,6 +45,7 @@ class Purchase:
             items=items,
             said=self.said.on(items.ids),
             in_teacher=None if self.in_teacher is None else self.in_teacher[rows],
+            as_read=None if self.as_read is None else self.as_read[rows],
             read=read,
         )
 
@@ -158,7 +160,8 @@ class Shop:
         threshold = youden(on_gold, self._right) if knows else None
         parts = torch.split(s3, [len(one.items) for one in self._bought])
         self._bought = [
-            replace(one, in_teacher=part, threshold=threshold) for one, part in zip(self._bought, parts, strict=True)
+            replace(one, in_teacher=part, threshold=threshold, as_read=raw.value)
+            for one, part, raw in zip(self._bought, parts, self._raw, strict=True)
         ]
 
 

@@ -7,7 +7,7 @@ method section was not available to us: this is the reconstruction R1 of our car
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distrust import selection
 from distrust.bought import Bought
+from distrust.claimed import final
 from distrust.data import Items, concatenate
 from distrust.errors import RunError
 from distrust.labelled import Labelled
@@ -35,6 +36,7 @@ DECLARED = (
     "formulas A1–A5, the thresholds, the order 'choose, buy, filter', the defaults and the assistant's scoring rules are "
     "ours. No number of the paper is reproduced."
 )
+MANY = 10  # answers, all of which are one by a teacher's fault rather than by chance
 Curve = dict[int, Tensor]  # answers bought: where their student is right about gold (g,)
 
 
@@ -109,7 +111,7 @@ def ta_in_the_loop(run: Run, options: TaInTheLoop) -> Student:
             break
     options = tried(run, options, bought, lambda told: _passes(run, options, told))
     told = lesson(run, options, bought, said)
-    used = _account(run, shop, told)
+    used = _account(run, shop, bought, told)
     for turn in range(options.rounds):
         student = run.fit(f"round-{turn + 1}", told, epochs=_passes(run, options, told))
         said = read(run, student, _left(run, options, pool, used), options)
@@ -149,6 +151,11 @@ def _begin(run: Run, options: TaInTheLoop) -> tuple[Items, list[int]]:
         raise RunError("rounds tell a new student what the last one is sure of, which takes use: route.")
     if options.threshold == "gold" and not (options.canaries and options.reads(run, "s3")):
         raise RunError("threshold: gold is found on canaries: set canaries, name an assistant, and leave s3 on.")
+    if gold and options.reads(run, "s3") and options.canaries < FEW:
+        run.note(
+            f"s3 is not calibrated by gold, which takes {FEW} canaries, and is judged by it only where there are some: no "
+            "teacher is asked about other gold."
+        )
     if run.answers is not None and options.samples == 1 and options.reads(run, "s1"):
         run.note("With one sample s1 is 1 wherever the student answers at all: the choice is the assistant's, or random.")
     share = options.warm_up if options.stages > 1 else 1.0
@@ -213,8 +220,11 @@ def _remember(run: Run, options: TaInTheLoop, shop: Shop, told: Labelled, name: 
     run.bought = [one for one in run.bought if one.items < now.items] + [now]
 
 
-def _account(run: Run, shop: Shop, told: Labelled) -> set[str]:
+def _account(run: Run, shop: Shop, bought: Sequence[Purchase], told: Labelled) -> set[str]:
     """Say what was bought, what of it is used, and whose buying ended early. Returns the ids of what is used."""
+    answers = [claim.answer for one in bought for claim in final(one.said, one.items) if claim is not None]
+    if len(answers) >= MANY and len(set(answers)) == 1:
+        run.warn(f"The teachers gave all {len(answers)} bought items one answer, {answers[0]!r}: a student learns no other.")
     used, hidden = set(told.items.ids) & set(shop.asked), f", and {shop.met} hidden gold items" if shop.met else ""
     run.note(
         f"Each teacher was asked about {len(shop.sold)} items{hidden}; {len(used)} of the answers are learned from. The "

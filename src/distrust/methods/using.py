@@ -40,7 +40,9 @@ class Using(Signals):
     )
     drop: float = Field(0.2, ge=0, lt=1, description="of `quantile`")
     conflict: bool = Field(
-        True, description="drop an answer that is not the student's where s3 is below s2; `route` has no such rule"
+        True,
+        description="drop an answer that is not the student's where s3 is below s2, both as the assistant said them; "
+        "`route` has no such rule",
     )
     boost: float = Field(1.0, ge=0, description="γ of `weigh`: how much more an answer counts where s1 is low")
     most: float = Field(2.0, gt=0, description="the largest weight of `weigh`")
@@ -88,15 +90,10 @@ def _used(run: Run, options: Using, one: Purchase) -> Labelled:
         told, kept = replace(told, weight=weight.to(told.weight)), weight > 0
     else:
         kept = _believed(run, options, one)
-    s2 = None if one.read is None else one.read.in_student
-    if (
-        options.conflict
-        and options.use != "route"
-        and one.read is not None
-        and s2 is not None
-        and one.in_teacher is not None
-    ):
-        kept &= adoption.stands(agreement(one.said, one.read.said, one.items) == 1, one.in_teacher, s2)
+    s2 = None if one.read is None else one.read.as_read
+    if options.conflict and options.use != "route" and one.read is not None and s2 is not None and one.as_read is not None:
+        # as the assistant said both: gold may have calibrated one of them alone
+        kept &= adoption.stands(agreement(one.said, one.read.said, one.items) == 1, one.as_read, s2)
     return told.select(rows(kept))
 
 

@@ -1,11 +1,11 @@
-"""Accuracy against answers and against money: the figures, and what a point of accuracy cost.
+"""Accuracy against items, calls and money: the figures, and what a point of accuracy cost.
 
 Knows which test items each stage's student is right about. Does not know how a stage was chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -19,10 +19,11 @@ def buying(facts: Facts) -> dict[str, Any] | None:
     """The points of the curve, and what was gained from each to the next; None where nothing was bought in stages."""
     if facts.buying is None:
         return None
+    told: Sequence[int | None] = facts.buying.calls or [None] * len(facts.buying.items)
     items, money, right = facts.buying.items, facts.buying.money, facts.buying.right.double()  # (K, N)
     points = [
-        {"items": count, "money": spent, "accuracy": wilson(int(row.sum()), len(row))}
-        for count, spent, row in zip(items, money, right, strict=True)
+        {"items": count, "calls": calls, "money": spent, "accuracy": wilson(int(row.sum()), len(row))}
+        for count, calls, spent, row in zip(items, told, money, right, strict=True)
     ]
     steps = []
     for place in range(1, len(items)):
@@ -44,13 +45,14 @@ def buying(facts: Facts) -> dict[str, Any] | None:
 
 
 def charts(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Accuracy against answers and, where every price is known and there is one, against money."""
+    """Accuracy against items and calls and, where every price is known and there is one, against money."""
     if found["buying"] is None:
         return []
     points = found["buying"]["points"]
-    drawn = [("answers", "items asked of each teacher", [one["items"] for one in points])]
-    if all(one["money"] is not None for one in points) and points[-1]["money"]:
-        drawn.append(("money", "money spent by then", [one["money"] for one in points]))
+    drawn = [("items", "items asked of each teacher", [one["items"] for one in points])]
+    for name, label in (("calls", "answers of teachers and assistant by then"), ("money", "money spent by then")):
+        if all(one[name] is not None for one in points) and points[-1][name]:
+            drawn.append((name, label, [one[name] for one in points]))
     heights = [100 * one["accuracy"]["value"] for one in points]
     return [
         {"name": name, "chart": _chart(list(zip(across, heights, strict=True)), label)}

@@ -54,6 +54,7 @@ class Buying:
     items: Sequence[int]  # K numbers that each teacher had been asked about; 0 is a student of gold alone
     money: Sequence[float | None]  # K sums that teachers and assistant had cost by then; None is "unknown"
     right: Tensor  # (K, N_test) bool
+    calls: Sequence[int] = ()  # K numbers of answers of teachers and assistant, each sample one; none: of an older version
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def save_facts(facts: Facts, folder: Path) -> None:
     if facts.curve is not None:
         known["curve"], tensors["curve"] = list(facts.curve.labels), facts.curve.right
     if facts.buying is not None:
-        known["buying"] = {"items": list(facts.buying.items), "money": list(facts.buying.money)}
+        known["buying"] = {name: list(getattr(facts.buying, name)) for name in ("items", "money", "calls")}
         tensors["buying"] = facts.buying.right
     known["spending"] = [asdict(one) for one in facts.spending]
     known["predictions"] = list(facts.predictions)  # in the report's order, which a file of tensors does not keep
