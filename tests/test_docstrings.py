@@ -17,7 +17,12 @@ class Pair(Base):
     KIND = "π"
 
     def __post_init__(self) -> None:
-        pass
+        self.unsaid: int = 0
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []  # so far
+        self._kept: int = 0
+        self.plain = 0
 
     @property
     def obvious(self) -> int:
@@ -69,7 +74,7 @@ def test_a_docstring_becomes_markdown() -> None:
 
         \\- is no list, nor is \\<this> a tag.
 
-        ```python
+        ```
         code = 1
 
         more()
@@ -110,10 +115,12 @@ def test_heads_are_cut_from_the_source_with_their_comments() -> None:
         class Pair(Base):
             first: Tensor  # (*items, C) long
             KIND = "π"
+            seen: list[int]  # so far
+            def __init__(self) -> None
             @property
             def obvious(self) -> int""")
     (told,) = docstrings.members(pair)
     assert docstrings.signature(lines, told) == "def told(self, a: Tensor, *, b: float = 1.0) -> tuple[Tensor, str]"
     assert docstrings.signature(lines, long) == 'def long(\n    a: Tensor,  # (n,)\n    b: "π" = 2,\n) -> "π"'
     assert docstrings.arguments(long) == {"a": "Tensor", "b": "'π'"}
-    assert docstrings.arguments(pair) == {"first": "Tensor", "_hidden": "int"}
+    assert docstrings.arguments(pair) == {}, "what `__init__` takes"

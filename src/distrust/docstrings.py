@@ -14,7 +14,7 @@ from textwrap import dedent
 
 Link = Callable[[str], str | None]  # from what stands between backticks to where it is described
 SECTION = re.compile(r"(Args|Returns|Raises|Examples?):")
-ENTRY = re.compile(r"((?:\w+(?: \([^)]*\))?(?:, )?)+): (.*)", re.DOTALL)
+ENTRY = re.compile(r"(\w+(?: \([^)]*\))?(?:, \w+(?: \([^)]*\))?)*): (.*)", re.DOTALL)
 VERBATIM = re.compile(r"(``?[^`]+``?|\*\w+\*)")  # code, and *this*
 MARKUP = re.compile(r"(?m)\*|<(?=[A-Za-z/!])|\](?=\()|^[-+>#](?= )")
 FIELDS = (ast.Assign, ast.AnnAssign)
@@ -30,9 +30,9 @@ def markdown(docstring: str, names: list[str], link: Link) -> str:
             parts.append(f"**{section}**")
         elif not block.startswith("    "):
             section = ""
-            parts.append(inline(block.replace("::\n", ":\n") if block.endswith("::") else block, link).replace("::", ":"))
+            parts.append(inline(block, link))
         elif not section or section.startswith("Example"):
-            parts.append(f"```python\n{dedent(block)}\n```")
+            parts.append(f"```{'python' if section else ''}\n{dedent(block)}\n```")
         elif section == "Returns":
             parts.append(inline(dedent(block), link))
         else:
@@ -69,11 +69,12 @@ def outline(lines: list[str], node: ast.ClassDef) -> str:
     for one in node.body:
         if isinstance(one, FIELDS) and not targets(one)[0].startswith("_"):
             inside.append(source(lines, one))
-        elif isinstance(one, ast.FunctionDef) and (one.name == "__init__" or _obvious(one)):
+        elif isinstance(one, ast.FunctionDef) and one.name == "__init__":
+            inside += [*_attributes(lines, one), signature(lines, one)]
+        elif isinstance(one, ast.FunctionDef) and _obvious(one):
             inside.append(signature(lines, one))
-    return "\n".join(
-        [*marks, f"class {node.name}" + (f"({bases})" if bases else "") + ":" * bool(inside), *_indented(inside)]
-    )
+    head = f"class {node.name}" + (f"({bases})" if bases else "") + (":" if inside else "")
+    return "\n".join([*marks, head, *_indented(inside)])
 
 
 def source(lines: list[str], node: ast.stmt) -> str:
@@ -102,6 +103,14 @@ def arguments(node: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
         node = made
     every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return {one.arg: ast.unparse(one.annotation) for one in every if one.annotation is not None}
+
+
+def _attributes(lines: list[str], made: ast.FunctionDef) -> Iterator[str]:
+    """What an object gets besides what it is made with: attributes whose type is said where it is made."""
+    for one in made.body:
+        if isinstance(one, ast.AnnAssign) and re.match(r"self\.[a-z]", target := ast.unparse(one.target)):
+            _, marked, comment = source(lines, one).partition("  # ")
+            yield f"{target.removeprefix('self.')}: {ast.unparse(one.annotation)}{marked}{comment}"
 
 
 def _obvious(node: ast.FunctionDef) -> bool:
@@ -133,8 +142,7 @@ def _entries(text: str, names: list[str]) -> Iterator[str]:
     """The entries of Args or Raises: each begins at the margin, or after `;` or `.` with an argument's name."""
     known = "|".join(map(re.escape, names)) or "(?!)"
     for entry in re.split(r"\n(?=\S)", text):
-        flat = dedent("    " + entry) if "\n" not in entry else entry
-        yield from re.split(rf"(?<=[;.])\s+(?=(?:{known}|\w+Error): )", "\n".join(line.strip() for line in flat.split("\n")))
+        yield from re.split(rf"(?<=[;.])\s+(?=(?:{known}|\w+Error): )", re.sub(r"\n +", "\n", entry))
 
 
 def _entry(text: str, link: Link) -> str:
