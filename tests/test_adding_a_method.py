@@ -10,7 +10,8 @@ import torch
 
 from distrust.errors import RecipeError
 from distrust.methods import METHODS, find
-from tests.methods import test_conformance
+from tests.methods import test_conformance as conformance
+from tests.methods import test_conformance_one_teacher as one_teacher
 from tests.test_docs import blocks, run_python
 
 PAGE, NAME = "adding_a_method.md", "agreed"
@@ -25,6 +26,7 @@ def _added() -> Iterator[None]:
         yield
     finally:
         METHODS.pop(NAME, None)
+        one_teacher.ONE_TEACHER.pop(NAME, None)
         torch.random.set_rng_state(state)
 
 
@@ -40,7 +42,9 @@ def test_its_options_are_checked() -> None:
 
 
 def test_it_conforms(tmp_path: Path) -> None:
-    test_conformance.test_it_is_repeatable_durable_and_leaves_everything_as_it_was(NAME, tmp_path / "repeated")
-    test_conformance.test_the_order_of_teachers_changes_nothing(NAME, tmp_path / "order")
-    test_conformance.test_its_report_is_complete(NAME, tmp_path / "report")
-    test_conformance.test_gold_alone_or_no_gold_ends_in_a_student_or_in_a_sentence(NAME, tmp_path / "bare")
+    conformance.test_it_is_repeatable_durable_and_leaves_everything_as_it_was(NAME, tmp_path / "repeated")
+    conformance.test_stopped_anywhere_it_goes_on_and_ends_alike(NAME, tmp_path / "stopped")
+    conformance.test_the_order_of_teachers_changes_nothing(NAME, tmp_path / "order")
+    conformance.test_its_report_is_complete(NAME, tmp_path / "report")
+    conformance.test_gold_alone_or_no_gold_ends_in_a_student_or_in_a_sentence(NAME, tmp_path / "bare")
+    one_teacher.test_one_teacher_is_plain_distillation_or_the_table_says_why_not(NAME, tmp_path / "one")
