@@ -66,7 +66,7 @@ ONE_TEACHER: dict[str, Plain | str] = {
     "okd": "it follows tokens, and its teacher moves towards the student; test_okd holds it to a naive loop",
     "taid": "it follows tokens, from a target that sets out from the student; test_taid holds it to a naive loop",
     "distillm": "it follows tokens by a skew divergence, and leaves texts out to judge by; test_distillm holds it to a loop",
-    "speculative-kd": "it follows tokens, of texts that the student begins; without those it is gkd's loss (losses.forward_kl)",
+    "speculative-kd": "it follows tokens, of texts that the student begins; without those it is gkd, bit for bit",
     "uld": "it follows how sure a teacher is of each token, whatever the token; test_uld holds it to a naive loop",
 }
 
