@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from benchmarks.harness import RESULTS
 from distrust.evaluate import paired_difference
@@ -15,13 +16,15 @@ from distrust.files import read_json
 
 REFERENCE = "random"
 LEAST = 0.1  # a reference below this is no measure for a relative gain
+DRAWS = 2000  # of seeds and items, for an interval
 Key = tuple[str, float, str, int]  # family, budget, method, seed
+Pairs = dict[tuple[str, float], tuple[Tensor, Tensor]]  # family, budget: the chosen options and the reference, (S, N) each
 
 
 def figures(right: Mapping[Key, Sequence[int]], chosen: str, screening: Collection[int]) -> dict[str, float | bool]:
     """Accuracy and gain over fine-tuning without signals, of screening and of reported seeds apart."""
     found: dict[str, float | bool] = {}
-    rows: dict[str, dict[tuple[str, float], float]] = {}  # of the chosen options: absolute and relative gain
+    rows: Pairs = {}
     for screened in (True, False):
         part = {key: one for key, one in right.items() if (key[3] in screening) == screened}
         for family, budget, method in dict.fromkeys(key[:3] for key in part):
@@ -34,13 +37,13 @@ def figures(right: Mapping[Key, Sequence[int]], chosen: str, screening: Collecti
                 continue
             gain = _with_interval(f"{name}.gain", [mine[seed] for seed in both], [other[seed] for seed in both])
             found |= gain
-            base = sum(sum(other[seed]) / len(other[seed]) for seed in both) / len(both)
-            relative = float(gain[f"{name}.gain"]) / base if base >= LEAST else float("nan")
-            if base >= LEAST:
-                found[f"{name}.relative_gain"] = relative
+            pair = tuple(torch.tensor([one[seed] for seed in both], dtype=torch.float64) for one in (mine, other))
+            if (base := float(pair[1].mean())) >= LEAST:
+                found[f"{name}.relative_gain"] = float(gain[f"{name}.gain"]) / base
             if method == chosen and not screened:
-                rows.setdefault("gain", {})[family, budget] = float(gain[f"{name}.gain"])
-                rows.setdefault("relative", {})[family, budget] = relative
+                rows[family, budget] = (pair[0], pair[1])
+                what = "below" if gain[f"{name}.gain.high"] < 0 else "above" if gain[f"{name}.gain.low"] > 0 else "level"
+                found[f"cells_{what}_random"] = found.get(f"cells_{what}_random", 0) + 1
     return found | _headline(rows) | _speed()
 
 
@@ -51,27 +54,47 @@ def _with_interval(name: str, rows: list[Sequence[int]], other: list[Sequence[in
     return {name: gap.value, f"{name}.low": gap.low, f"{name}.high": gap.high}
 
 
-def _headline(rows: dict[str, dict[tuple[str, float], float]]) -> dict[str, float | bool]:
+def _headline(rows: Pairs) -> dict[str, float | bool]:
     """Of the chosen options: means over families at each place of the budgets, the best of them, the worst gain in points.
 
     The first place is each family's smallest budget. A family whose reference is below `LEAST` has no relative gain there.
     """
-    relative, gain = rows.get("relative", {}), rows.get("gain", {})
-    known = {key: one for key, one in relative.items() if one == one}
+    if not rows:
+        return {}
+    drawn = {key: _drawn(*pair) for key, pair in rows.items()}  # the first of each is as measured
+    relative = {key: gain / base for key, (gain, base) in drawn.items() if float(base[0]) >= LEAST}
     found: dict[str, float | bool] = {}
-    for family in dict.fromkeys(one for one, _ in known):
-        found[f"relative_gain.{family}"] = max(one for key, one in known.items() if key[0] == family)
-    places = {family: sorted(budget for one, budget in gain if one == family) for family in {one for one, _ in gain}}
-    for what, values in (("relative_gain", known), ("gain", gain)):
+    for family in dict.fromkeys(one for one, _ in relative):
+        found[f"relative_gain.{family}"] = max(float(one[0]) for key, one in relative.items() if key[0] == family)
+    places = {family: sorted(budget for one, budget in rows if one == family) for family in {one for one, _ in rows}}
+    for what, values in (("relative_gain", relative), ("gain", {key: gain for key, (gain, _) in drawn.items()})):
         means = []
-        for place in range(max(map(len, places.values()), default=0)):
-            keys = [(family, budgets[place]) for family, budgets in places.items() if place < len(budgets)]
-            there = [values[key] for key in keys if key in values]
+        for place in range(max(map(len, places.values()))):
+            there = [
+                values[family, some[place]]
+                for family, some in places.items()
+                if place < len(some) and (family, some[place]) in values
+            ]
             if there:
-                means.append(sum(there) / len(there))
-                found[f"{what}.budget_{place + 1}"] = means[-1]
+                mean = torch.stack(there).mean(0)
+                means.append(float(mean[0]))
+                low, high = mean[1:].quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+                name = f"{what}.budget_{place + 1}"
+                found |= {name: means[-1], f"{name}.low": low, f"{name}.high": high}
         found |= {f"{what}.best_budget": max(means)} if means else {}
-    return found | ({"worst_family_gain": 100 * min(gain.values())} if gain else {})
+    return found | {"worst_family_gain": 100 * min(float(gain[0]) for gain, _ in drawn.values())}
+
+
+def _drawn(ours: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """A gain and its base, of outcomes (S, N): as measured, then of seeds and items drawn anew together, (1 + DRAWS,)."""
+    draw = torch.Generator().manual_seed(0)
+    gain, base = [(ours - reference).mean()], [reference.mean()]
+    for _ in range(DRAWS):
+        seeds, items = (torch.randint(size, (size,), generator=draw) for size in ours.shape)
+        one, other = ours[seeds][:, items].mean(), reference[seeds][:, items].mean()
+        gain.append(one - other)
+        base.append(other)
+    return torch.stack(gain), torch.stack(base)
 
 
 def _speed() -> dict[str, float | bool]:

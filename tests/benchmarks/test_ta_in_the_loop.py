@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import _reasoning as reasoning
 from benchmarks import _reasoning_world
@@ -183,3 +184,19 @@ def test_figures_are_gains_over_the_reference_of_the_same_seeds() -> None:
     assert "letters.0.4.r1.relative_gain" not in of and of["letters.0.4.r1.gain"] == 0.25
     assert of["worst_family_gain"] == pytest.approx(25) and of["screening.coin.0.4.r1"] == 1.0
     assert "screening.coin.0.4.r1.gain" not in of, "there is no reference of that seed"
+
+
+def test_means_of_families_have_intervals_over_seeds_and_items() -> None:
+    draw = torch.Generator().manual_seed(0)
+    right = {}
+    for family in ("coin", "letters"):
+        for seed in range(5):
+            for method, share in (("random", 0.5), ("r1", 0.7)):
+                right[family, 0.4, method, seed] = (torch.rand(200, generator=draw) < share).int().tolist()
+    of = figures(right, "r1", (100, 101))
+    alone = of["coin.0.4.r1.gain.high"] - of["coin.0.4.r1.gain.low"]
+    assert of["gain.budget_1.low"] < of["gain.budget_1"] < of["gain.budget_1.high"]
+    assert of["gain.budget_1"] == pytest.approx((of["coin.0.4.r1.gain"] + of["letters.0.4.r1.gain"]) / 2)
+    assert of["gain.budget_1.high"] - of["gain.budget_1.low"] == pytest.approx(alone / 2**0.5, rel=0.25)
+    assert of["relative_gain.budget_1.low"] < of["relative_gain.budget_1"] < of["relative_gain.budget_1.high"]
+    assert of["cells_above_random"] == 2 and "cells_below_random" not in of
