@@ -29,6 +29,10 @@ SETS = {  # tables of training and test items, text, label, what the classes are
     "banking77": ("banking77/train", "banking77/test", "text", "label", None),
 }
 POOL, TEST, WIDTH = 8000, 3000, 128  # at most so many items; units of every network
+AXES, WORDS = (
+    200,
+    2000,
+)  # dimensions that networks read texts in; words and pairs of words that a mixed pair's linear one reads
 EPOCHS, RATE, BATCH = 12, 3e-3, 64  # of specialists, as of students
 
 
@@ -40,6 +44,7 @@ class World:
         pool, truth: N items and their classes (N,).
         gold: rows (n,) of the pool, ten of each class.
         test, test_labels: (T,).
+        mixed: whether specialists are of two kinds, as `world` has it.
     """
 
     space: LabelSpace
@@ -49,12 +54,17 @@ class World:
     gold: Tensor
     test: Items
     test_labels: Tensor
+    mixed: bool = False
 
 
-def world(name: str, parts: int, seed: int) -> World:
+def world(name: str, parts: int, seed: int, mixed: bool = False) -> World:
     """A set split among `parts` specialists, or sets joined by a plus sign, one specialist each, which may share classes.
 
     Half of the items are the specialists', half the pool; none learns from another set than its own.
+
+    Args:
+        mixed: of texts: specialists are in turn a linear model of words and pairs, without dropout, and a network; no
+            features are kept. Items then hold what networks read in their first AXES columns, and words in the others.
     """
     read = [_mnist() if one == "mnist" else _texts(one) for one in name.split("+")]
     classes = [[one for group in groups for one in group] for groups, *_ in read]
@@ -69,11 +79,12 @@ def world(name: str, parts: int, seed: int) -> World:
     half = len(order) // 2
     apart, rows = torch.tensor(order[:half]), torch.tensor(order[half : half + POOL])
     chosen = torch.tensor(random.Random(0).sample(range(len(answers)), min(TEST, len(answers))))
-    features, held = _features(inputs, torch.cat([apart, rows]), test)
+    features, held = _features(inputs, torch.cat([apart, rows]), test, mixed)
     teachers = []
     for n, piece in enumerate(pieces):
         theirs = apart[origin[apart] == n] if len(read) > 1 else apart
-        teachers.append(_specialist(f"specialist {n}", piece, space, features[theirs], truth[theirs], seed))
+        kind = None if not mixed else "network" if n % 2 else "words"
+        teachers.append(_specialist(f"specialist {n}", piece, space, features[theirs], truth[theirs], seed, kind))
     pool = Items(tuple(f"p{row}" for row in rows.tolist()), features[rows])
     return World(
         space,
@@ -83,14 +94,26 @@ def world(name: str, parts: int, seed: int) -> World:
         _few(truth[rows], len(space), seed),
         Items(tuple(f"t{row}" for row in chosen.tolist()), held[chosen]),
         torch.tensor([space.index(one) for one in answers])[chosen],
+        mixed,
     )
 
 
-def network(width: int, classes: int, seed: int) -> nn.Sequential:
+def network(width: int, classes: int, seed: int, units: int = WIDTH) -> nn.Sequential:
     """What every specialist and student is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Dropout(0.1), nn.Linear(width, WIDTH), nn.ReLU(), nn.Dropout(0.3), nn.Linear(WIDTH, classes))
+        return nn.Sequential(nn.Dropout(0.1), nn.Linear(width, units), nn.ReLU(), nn.Dropout(0.3), nn.Linear(units, classes))
+
+
+class Columns(nn.Module):
+    """Some of the columns of (n, D)."""
+
+    def __init__(self, start: int, stop: int | None = None) -> None:
+        super().__init__()
+        self._part = slice(start, stop)
+
+    def forward(self, given: Tensor) -> Tensor:
+        return given[:, self._part]
 
 
 def _split(groups: Sequence[Sequence[str]], parts: int) -> list[list[str]]:
@@ -100,12 +123,21 @@ def _split(groups: Sequence[Sequence[str]], parts: int) -> list[list[str]]:
     return [[one for group in whole[start:stop] for one in group] for start, stop in pairwise(cuts)]
 
 
-def _specialist(name: str, piece: list[str], space: LabelSpace, inputs: Tensor, truth: Tensor, seed: int) -> ModuleTeacher:
-    """A network that has learned its classes from labelled items of its own."""
+def _specialist(
+    name: str, piece: list[str], space: LabelSpace, inputs: Tensor, truth: Tensor, seed: int, kind: str | None = None
+) -> ModuleTeacher:
+    """A network that has learned its classes from labelled items of its own; `kind`: of a mixed pair's, which one."""
     own = torch.tensor([space.index(one) for one in piece])
     place = torch.full((len(space),), -1).index_put_((own,), torch.arange(len(own)))[truth]
     told = (place >= 0).nonzero().squeeze(-1)
-    net = network(inputs.shape[1], len(piece), 1000 * seed + int(own[0]))
+    draw = 1000 * seed + int(own[0])
+    if kind == "words":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(draw)
+            net = nn.Sequential(Columns(AXES), nn.Linear(inputs.shape[1] - AXES, len(piece)))
+    else:
+        net = network(inputs.shape[1] if kind is None else AXES, len(piece), draw)
+        net = net if kind is None else nn.Sequential(Columns(0, AXES), net)
     optimiser = torch.optim.Adam(net.parameters(), RATE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -114,7 +146,8 @@ def _specialist(name: str, piece: list[str], space: LabelSpace, inputs: Tensor, 
                 optimiser.zero_grad()
                 nn.functional.cross_entropy(net(inputs[rows]), place[rows]).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-    return ModuleTeacher(name, net.eval(), LabelSpace(tuple(piece)), features={"hidden": "2"}, batch_size=1024)
+    kept = {"hidden": "2"} if kind is None else {}
+    return ModuleTeacher(name, net.eval(), LabelSpace(tuple(piece)), features=kept, batch_size=1024)
 
 
 def _few(truth: Tensor, classes: int, seed: int, each: int = 10) -> Tensor:
@@ -124,8 +157,12 @@ def _few(truth: Tensor, classes: int, seed: int, each: int = 10) -> Tensor:
     return torch.tensor(sorted(row for own in rows for row in draw.sample(own, min(each, len(own)))))
 
 
-def _features(inputs: Any, seen: Tensor, test: Any) -> tuple[Tensor, Tensor]:
-    """Images as they are; texts by their words' and pairs' tf-idf in 200 dimensions, found on the items that are seen."""
+def _features(inputs: Any, seen: Tensor, test: Any, words_too: bool = False) -> tuple[Tensor, Tensor]:
+    """Images as they are; texts by their words' and pairs' tf-idf in 200 dimensions, found on the items that are seen.
+
+    Args:
+        words_too: beside these, the tf-idf of the most frequent words and pairs themselves.
+    """
     if isinstance(inputs, Tensor):
         return inputs, test
     from sklearn.decomposition import TruncatedSVD
@@ -133,10 +170,14 @@ def _features(inputs: Any, seen: Tensor, test: Any) -> tuple[Tensor, Tensor]:
 
     words = TfidfVectorizer(max_features=8000, sublinear_tf=True, ngram_range=(1, 2))
     counts = words.fit_transform([inputs[row] for row in seen.tolist()])
-    axes = TruncatedSVD(200, random_state=0).fit(counts)
-    return tuple(  # type: ignore[return-value]
-        torch.tensor(5 * axes.transform(words.transform(texts)), dtype=torch.float32) for texts in (inputs, test)
-    )
+    axes = TruncatedSVD(AXES, random_state=0).fit(counts)
+    frequent = np.asarray(counts.sum(0)).ravel().argsort()[::-1][:WORDS]
+    made = []
+    for texts in (inputs, test):
+        found = words.transform(texts)
+        read = [axes.transform(found), *([found[:, frequent].toarray()] if words_too else [])]
+        made.append(torch.tensor(5 * np.concatenate(read, 1), dtype=torch.float32))
+    return tuple(made)  # type: ignore[return-value]
 
 
 def _joined(sets: Sequence[Sequence[Any]]) -> tuple[Any, list[str], Any, list[str]]:

@@ -44,6 +44,7 @@ def test_a_recipe_says_all_that_was_asked(models: Path) -> None:
     assert [one.name for one in recipe.teachers] == ["bank", "trip"]
     assert [one.labels for one in recipe.teachers] == [{}, {"credit_card": "credit card"}]
     assert recipe.student.model == str(models / "bank") and recipe.method.name == "muka"  # type: ignore[union-attr]
+    assert recipe.method.options["score"] == "auto" and recipe.method.options["margin"] is False, "as it was measured"
     assert recipe.data.test is not None and recipe.gold is not None
     assert all(one.feature == "auto" for one in recipe.teachers)  # type: ignore[union-attr]
     assert (recipe.data.test.label, recipe.gold.text, recipe.data.pool.text) == ("topic", "body", "body")
