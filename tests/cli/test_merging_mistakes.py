@@ -125,8 +125,10 @@ def test_no_overlap_with_the_data(distrust: Call, models: Path, tmp_path: Path) 
 def test_a_class_nobody_knows_is_named(distrust: Call, tmp_path: Path) -> None:
     one = {"name": "a", "knows": ["corn"], "says": lambda n: "corn"}
     other = {"name": "b", "knows": ["ship"], "says": lambda n: "ship"}
-    code, _, err = distrust("run", recipe(tmp_path, one, other, labels=["corn", "ship", "gold"]))
-    assert code == 0 and "No teacher knows 'gold': only gold does." in " ".join(err.split()), err
+    code, said, err = distrust("run", recipe(tmp_path, one, other, labels=["corn", "ship", "oil"]))
+    assert code == 0, err
+    assert "3 classes of 2 teachers, 40 items:" in said and "nobody, and no gold tells of it" in said, "before work starts"
+    assert "No teacher knows 'oil', and no gold shows that: the student is told nothing of it." in " ".join(err.split()), err
 
 
 def test_two_teachers_that_disagree_on_a_shared_class_are_named(distrust: Call, tmp_path: Path) -> None:

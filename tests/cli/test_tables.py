@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from distrust.cli.tables import plan_table, spending_table, summary, table
+from distrust.cli.tables import classes_table, plan_table, spending_table, summary, table
 from distrust.errors import RunError
 from distrust.evidence import Evidence
 from distrust.files import write_json
 from distrust.labels import LabelSpace
 from distrust.plan import FREE, Planned, Span
 from distrust.report.facts import Spending
+from tests.methods.specialist_worlds import work
 
 ODD = "a [/b] [red]x[link=file:///etc] \x1b[31m\x07\nb"
 SHOWN = r"a [/b] [red]x[link=file:///etc] \x1b[31m\x07 b"
@@ -103,3 +105,18 @@ def test_half_a_file_of_figures_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text('{"verdict": "Bet')
     with pytest.raises(RunError, match=r"m\.json is damaged"):
         summary(tmp_path / "m.json")
+
+
+def test_classes_are_listed_with_who_knows_them_where_teachers_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(work(tmp_path / "alike", "abcdef", "abcdef")) as run:
+        classes_table(run)
+        assert capsys.readouterr().out == ""
+        classes_table(run, always=True)
+        assert "6 classes of 2 teachers, 240 items:" in capsys.readouterr().out
+    with closing(work(tmp_path / "apart", "abc", "cd", gold=5)) as run:  # of a to e
+        classes_table(run)
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "c knows abc, knows cd" in said and "d knows cd" in said
+    assert said[-2:] == ["e nobody; only gold tells of it", "f nobody, and no gold tells of it"]

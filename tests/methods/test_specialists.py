@@ -103,6 +103,10 @@ def test_gold_is_told_in_place_of_teachers_and_gold_outside_the_pool_joins(tmp_p
 def test_what_no_teacher_knows_is_said(tmp_path: Path) -> None:
     run = work(tmp_path, "abc", "de")
     gather(run)
+    assert run.warnings == ["No teacher knows 'f', and no gold shows that: the student is told nothing of it."]
+    gold = Gold(TEST.ids[:6], TEST_LABELS[:6], SPACE)  # one of each class
+    run = work(tmp_path / "gold", "abc", "de", gold_items=TEST.select(range(6)), gold=gold)
+    gather(run)
     assert run.warnings == ["No teacher knows 'f': only gold does."]
 
 

@@ -391,7 +391,7 @@ def test_unnamed_labels_ask_for_a_mapping_and_take_it(tmp_path: Path) -> None:
     [
         ({"spam": "junk"}, r"mapped to 'junk', no class of the task; legal are spam, ham, news"),
         ({"span": "spam"}, r"no label 'span' to rename; did you mean 'spam'"),
-        ({"spam": "ham"}, r"'ham' is listed twice"),
+        ({"spam": "ham"}, r"labels 'spam' and 'ham' both become 'ham', and to it they are two classes"),
     ],
 )
 def test_wrong_mappings_are_refused(folder: Path, labels: dict[str, str], sentence: str) -> None:

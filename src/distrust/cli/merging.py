@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from distrust.cli.running import SET
-
-if TYPE_CHECKING:
-    from distrust.run import Run
 
 RECIPE = "merge.yaml"
 
@@ -69,28 +66,10 @@ def merge(
         output.mkdir(parents=True, exist_ok=True)
     write_pool(asked)
     write_atomically(path, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
-    carry(load(path, set_), _show)
+    carry(load(path, set_), merging=True)
     from distrust.secrets import show
 
     typer.echo(f"Student: {show(str(output / 'student'), limit=1000)}")
-
-
-def _show(run: Run) -> None:
-    """The union of the label sets, and who knows which class."""
-    from distrust.cli.tables import table
-    from distrust.labels import LabelSpace
-
-    known = [
-        (teacher.name, teacher.space.known_in(run.space))
-        for teacher in run.teachers
-        if isinstance(teacher.space, LabelSpace)
-    ]
-    rows = [
-        (name, ", ".join(teacher for teacher, own in known if bool(own[place])) or "nobody")
-        for place, name in enumerate(run.space.names)
-    ]
-    typer.echo(f"{len(rows)} classes of {len(known)} teachers, {len(run.pool)} items:")
-    table("", ("class", "known by"), rows)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from distrust.recipe import Recipe
-    from distrust.run import Run
 
 RECIPE = Annotated[Path, typer.Argument(help="the recipe, a YAML file", metavar="RECIPE")]
 SET = Annotated[
@@ -32,15 +30,20 @@ def run(recipe: RECIPE, set_: SET = None) -> None:
     carry(load(recipe, set_))
 
 
-def carry(loaded: Recipe, first: Callable[[Run], None] = lambda _: None) -> None:
-    """Carry a recipe out, from its data to its report; `first` is told of the run before anything is asked."""
+def carry(loaded: Recipe, merging: bool = False) -> None:
+    """Carry a recipe out, from its data to its report.
+
+    Before anything is asked it says who knows which class, where teachers know different ones; `merging`: wherever there are
+    classes.
+    """
     from distrust.build import opened
     from distrust.cli.progress import Progress
+    from distrust.cli.tables import classes_table
     from distrust.finish import carry_out, write
     from distrust.processes import rank
 
     with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, task):
-        first(work)
+        classes_table(work, merging)
         for warning in work.warnings:
             progress.say(f"Note: {warning}")
         facts, student = carry_out(work, task, loaded)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from distrust.evidence import Evidence
     from distrust.plan import Planned, Span
     from distrust.report.facts import Spending
+    from distrust.run import Run
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], header: bool = True) -> None:
@@ -36,6 +37,36 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(Text(show(str(cell))) for cell in row))
     Console().print(drawn)
+
+
+def classes_table(run: Run, always: bool = False) -> None:
+    """The union of the teachers' classes, and who knows which; nothing where answers are open.
+
+    Args:
+        always: also where all teachers know all classes.
+    """
+    from distrust.labels import LabelSpace
+
+    if run.answers is not None:
+        return
+    known = [
+        (teacher.name, teacher.space.known_in(run.space))
+        for teacher in run.teachers
+        if isinstance(teacher.space, LabelSpace)
+    ]
+    if not always and all(bool(own.all()) for _, own in known):
+        return
+    vouched = {run.gold.space.names[one] for one in run.gold.labels.tolist()}
+    rows = [
+        (
+            name,
+            ", ".join(teacher for teacher, own in known if bool(own[place]))
+            or ("nobody; only gold tells of it" if name in vouched else "nobody, and no gold tells of it"),
+        )
+        for place, name in enumerate(run.space.names)
+    ]
+    print(f"{len(rows)} classes of {len(known)} teachers, {len(run.pool)} items:")
+    table("", ("class", "known by"), rows)
 
 
 def spending_table(spent: Sequence[Spending], evidence: Sequence[Evidence]) -> None:

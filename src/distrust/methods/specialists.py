@@ -117,9 +117,11 @@ def gather(run: Run) -> Specialists:
             f"No teacher knows a class of the gold ({show(vouched)}); they know {show(theirs)}: map their `labels`, if "
             "these are other names of the same classes."
         )
-    nobody = [name for name, heard in zip(space.names, known.any(0).tolist(), strict=True) if not heard]
-    if nobody:
-        run.warn(f"No teacher knows {', '.join(map(repr, nobody[:5]))}{', ...' if len(nobody) > 5 else ''}: only gold does.")
+    shown = torch.zeros(len(space), dtype=torch.bool).index_fill_(0, gold, True)
+    for of, rest in ((shown, ": only gold does"), (~shown, ", and no gold shows that: the student is told nothing of it")):
+        nobody = [space.names[one] for one in (of & ~known.any(0)).nonzero().squeeze(-1).tolist()]
+        if nobody:
+            run.warn(f"No teacher knows {', '.join(map(repr, nobody[:5]))}{', ...' if len(nobody) > 5 else ''}{rest}.")
     for sentence in _contradictions(members, space, known):
         run.warn(sentence)
     return Specialists(items, tuple(members), space, known)

@@ -6,6 +6,7 @@ Knows how to load one, name its classes and freeze it while it answers. Knows no
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -280,4 +281,12 @@ def _own_space(options: recipe.Classifier, config: Any, task: LabelSpace | None)
         legal = f" (the task has {', '.join(task.names[:12])})" if task is not None else ""
         wanted = ", ".join(f"{name}: ..." for name in unnamed[:6]) + (", ..." if len(unnamed) > 6 else "")
         raise DataError(f"It does not name its classes; write `labels: {{{wanted}}}` in the recipe{legal}.")
-    return LabelSpace(tuple(options.labels.get(name, name) for name in names))
+    meant = [options.labels.get(name, name) for name in names]
+    twice = next((one for one, count in Counter(meant).items() if count > 1), None)
+    if twice is not None and len(set(names)) == len(names):
+        first, second = [own for own, one in zip(names, meant, strict=True) if one == twice][:2]
+        raise DataError(
+            f"Its labels {first!r} and {second!r} both become {twice!r}, and to it they are two classes; "
+            "give one of them another name."
+        )
+    return LabelSpace(tuple(meant))

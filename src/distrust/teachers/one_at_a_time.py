@@ -85,5 +85,5 @@ def free_memory() -> int:
 
 
 def _bytes(options: recipe.Classifier) -> int:
-    """Of a folder's weights; 0 of a hub id, whose files are not here yet."""
+    """Of a folder's weights; 0 of a hub id, whose files may not be here yet: hub ids are never taken for too large."""
     return sum(file.stat().st_size for file in Path(expand(options.model)).expanduser().glob("*.safetensors"))
