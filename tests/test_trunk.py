@@ -66,10 +66,26 @@ def test_the_model_is_whole_again_and_damage_is_named(tmp_path: Path) -> None:
         okd(run, STORED.model_copy(update={"alpha": 0.5}))
 
 
-def test_a_long_prompt_with_a_short_completion_keeps_all_its_states(tmp_path: Path) -> None:
+FULL, WINDOW = "full_attention", "sliding_attention"
+ALTERNATING = {**writers.LLAMA, "num_hidden_layers": 4, "sliding_window": 4}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        writers.LLAMA,
+        {**ALTERNATING, "model_type": "qwen2", "use_sliding_window": True, "layer_types": [FULL, FULL, WINDOW, WINDOW]},
+        {**ALTERNATING, "model_type": "gemma3_text", "head_dim": 8, "layer_types": [WINDOW, WINDOW, WINDOW, FULL]},
+        {**ALTERNATING, "model_type": "gemma2", "head_dim": 8, "layer_types": [FULL, WINDOW, FULL, WINDOW]},
+    ],
+    ids=lambda config: config["model_type"],
+)
+def test_a_long_prompt_with_a_short_completion_keeps_all_its_states(config: dict[str, object], tmp_path: Path) -> None:
+    """Also where the layers that are left attend otherwise than those below: a window is shorter than the text."""
     items = Items(("a", "b"), ("Heads up. " + 3 * "A flips. ", "Heads up."))
     told = ["no", "yes yes yes"]
-    model = writers.writer()
+    model = writers.writer(config=config)
+    trunk.check(model, 1, "big")
 
     def kept(key: str, build: Callable[[Path], None]) -> Path:
         build(tmp_path)
@@ -82,6 +98,7 @@ def test_a_long_prompt_with_a_short_completion_keeps_all_its_states(tmp_path: Pa
             found, wanted = top.hidden(stored.batch(chosen)).hidden, model.hidden(read.batch(chosen)).hidden
             counted = read.batch(chosen)["labels"] >= 0
             torch.testing.assert_close(found[counted], wanted[counted], rtol=1e-4, atol=1e-5)
+    assert model.module.config.to_dict().get("layer_types") == config.get("layer_types"), "it is told as it was"
 
 
 def test_what_cannot_be_cut_is_refused() -> None:
@@ -89,6 +106,13 @@ def test_what_cannot_be_cut_is_refused() -> None:
     first = low_rank.blocks(model.module)[-1]
     first.register_forward_hook(lambda one, given, said: said + model.module.model.layers[0].self_attn.q_proj.weight.sum())
     with pytest.raises(RunError, match="big does more with its layers than run one after the other"):
+        trunk.check(model, 1, "big")
+    model = writers.writer()
+    layers = model.module.model
+    low_rank.blocks(model.module)[-1].register_forward_hook(
+        lambda one, given, said: said + (said.shape[1] > 8) * len(layers.layers)
+    )
+    with pytest.raises(RunError, match="set store_trunk: false"):  # on a text of some length alone
         trunk.check(model, 1, "big")
     with pytest.raises(RecipeError, match="give how many of the last are adapted"):
         find("okd", {"store_trunk": True})

@@ -87,28 +87,43 @@ def top(model: CausalStudent, layers: int, kept: Callable[[str, Callable[[Path],
 
 @contextmanager
 def topped(model: Any, layers: int) -> Iterator[None]:
-    """Inside, the model runs its last layers alone, on `inputs_embeds` as they are: no position is added to them."""
+    """Inside, the model runs its last layers alone, on `inputs_embeds` as they are: no position is added to them.
+
+    What its config says of each layer (which attend within a window, which turn positions how) is that of the last ones.
+    """
     stack = blocks(model)
     parent, name = next((one, own) for one in model.modules() for own, part in one._modules.items() if part is stack)
+    config = vars(model.config.get_text_config())  # itself: setting attributes would count the layers anew
+    told = {
+        own: value
+        for own, value in config.items()
+        if "layer" in own and isinstance(value, list | tuple) and len(value) == len(stack)
+    }
     words = model.get_input_embeddings()
     places = [one for one in model.modules() if isinstance(one, nn.Embedding) and one is not words]
     nothing = torch.zeros((), device=device_of(model))
     setattr(parent, name, nn.ModuleList(list(stack)[-layers:]))
+    config |= {own: value[-layers:] for own, value in told.items()}
     for one in places:
         one.forward = lambda *given, **named: nothing  # type: ignore[method-assign]
     try:
         yield
     finally:
         setattr(parent, name, stack)
+        config |= told
         for one in places:
             del one.forward
 
 
 def check(model: CausalStudent, layers: int, name: str) -> None:
-    """Raises RunError unless the last layers, begun from what goes into them, end where the whole model ends."""
-    ids = torch.tensor([[0, 1]], device=device_of(model.module))
-    inputs = {"attention_mask": torch.ones_like(ids), "position_ids": torch.tensor([[0, 1]], device=ids.device)}
-    inputs["labels"] = ids
+    """Raises RunError unless the last layers, begun from what goes into them, end where the whole model ends.
+
+    Tried on as many tokens as a text may have: of two, a layer that attends within a window sees all.
+    """
+    longest = model.reader.max_prompt_length + model.reader.max_completion_length
+    places = torch.arange(longest, device=device_of(model.module)).unsqueeze(0)  # (1, L)
+    ids = places % len(model.reader.tokenizer)
+    inputs = {"attention_mask": torch.ones_like(ids), "position_ids": places, "labels": ids}
     with frozen(model.module):
         wanted = model.hidden({"input_ids": ids, **inputs}).hidden
         below = _below(model, layers, {"input_ids": ids, **inputs})
