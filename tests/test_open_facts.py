@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from distrust import open_facts as open_facts_module
 from distrust.answers import Answers
 from distrust.claimed import told_by
 from distrust.data import REFERENCE, Items
 from distrust.gold import Gold
 from distrust.labels import OPEN
-from distrust.open_facts import open_facts
+from distrust.open_facts import beside, open_facts
 from distrust.recipe import Answer
 from distrust.run import Run
+from distrust.students.sampling import Sampling
+from distrust.teachers.local_writer import LocalWriter
+from tests.methods import tutored
 from tests.writers import writer
 
 ANSWERS = Answers(Answer(kind="number"))
@@ -59,3 +64,20 @@ def test_samples_of_a_student_are_its_confidence(tmp_path: Path) -> None:
     found = open_facts(run, [], None, said, [], TEST)
     run.close()
     assert found["predictions"]["student"].tolist() == [[0.5, 0.25, 0, 0.25], [0, 0.75, 0.25, 0]]
+
+
+def test_a_student_is_sampled_beside_its_language_models_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    student, test = tutored.student(), tutored.judged(6)
+    other = LocalWriter("other", writer(vocabulary=265), Sampling())
+    monkeypatch.setattr(open_facts_module, "ITEMS", 4)
+    with tutored.opened(tmp_path, tutored.teacher()) as run:
+        run.teachers.append(other)
+        found = beside(run, student, test)
+        assert found is not None and (found["items"], found["of"], found["samples"]) == (4, 6, 3)
+        own = found["teachers"]["big"]["own"]["kl"]
+        assert own["least"] <= own["value"] <= own["most"] and found["teachers"]["big"]["given"]["tokens"] > 4
+        assert "different tokenizers" in found["teachers"]["other"]["left_out"]
+        monkeypatch.setattr(open_facts_module, "sampled", None)  # it is not done again
+        assert beside(run, student, test) == found
+        run.teachers[:] = run.teachers[:1]
+        assert beside(run, student, test) is None, "no language model, nothing to follow"

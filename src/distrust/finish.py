@@ -106,7 +106,7 @@ def gather(
     if run.answers is None:
         decided = _class_facts(run, heard, told, said, on_test, test)
     else:
-        decided = open_facts(run, heard, told, said, on_test, None if test is None else test[0])
+        decided = open_facts(run, heard, told, said, on_test, None if test is None else test[0], students["student"])
     drawn = None if test is None else _curve(run, curve, *test)
     weights = None if told is None else told.extra.get("weights")
     if test is None:

@@ -1,12 +1,14 @@
 """The end of a run with open answers: everybody's texts brought to one list of answers an item, so that a page can count.
 
-Knows that a claim is right where it is the item's reference. Knows nothing of how it is shown.
+Knows that a claim is right where it is the item's reference, and how few items show how closely a student follows its
+language models. Knows nothing of how it is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +16,23 @@ from torch import Tensor
 
 from distrust.claimed import common, final
 from distrust.data import REFERENCE, Items
+from distrust.errors import RunError
+from distrust.evaluate.following import read_alike, sampled
 from distrust.evidence import Evidence, votes
+from distrust.files import fingerprint, read_json, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace
 from distrust.report.facts import Texts
+from distrust.report.text import plain
+from distrust.students.causal import CausalStudent, writer
+from distrust.teachers.local_writer import LocalWriter
 
 if TYPE_CHECKING:
     from distrust.labelled import Labelled
     from distrust.run import Run
+    from distrust.students import Student
+
+ITEMS, SAMPLES = 64, 3  # of a test set that a student is sampled on, and how often: what a report may cost
 
 
 def open_facts(
@@ -31,6 +42,7 @@ def open_facts(
     said: Mapping[str, Evidence],
     on_test: Sequence[Evidence],
     test: Items | None,
+    student: Student | None = None,
 ) -> dict[str, Any]:
     """The fields of `report.facts.Facts` that a label space decides, for open answers.
 
@@ -39,6 +51,7 @@ def open_facts(
         told: what the student learned from.
         said: each student's evidence on the test items; on_test: each teacher's.
         test: those items, or None.
+        student: who is kept, and sampled beside the language models among the run's teachers; None: nobody is.
 
     Returns:
         Evidence, targets and predictions over one space: the reference, other answers by the order in which an item got
@@ -69,8 +82,39 @@ def open_facts(
     if test is not None:
         everybody = {**said, **{one.source: one for one in on_test}}
         claims = {name: [None if one is None else one.text for one in final(each, test)] for name, each in everybody.items()}
-        found["texts"] = Texts(tuple(_texts(test)), claims)
+        found["texts"] = Texts(tuple(_texts(test)), claims, None if student is None else beside(run, writer(student), test))
     return found
+
+
+def beside(run: Run, student: CausalStudent, test: Items) -> dict[str, Any] | None:
+    """What a student samples of the first `ITEMS` test items, and how closely it follows its language models, as a stage.
+
+    Returns:
+        `evaluate.following.sampled` as plain values, with `items` `of` how many, `samples` and `temperature`; a teacher that
+        cannot be compared, one of another tokenizer, has `left_out`, a sentence. None where no teacher is a language model
+        of this process.
+    """
+    models = [one for one in run.teachers if isinstance(one, LocalWriter) and one.sampling is not None]
+    if not models or not len(test):
+        return None
+    items = test.select(range(min(ITEMS, len(test))))
+    wanted = _texts(items)
+
+    def build(folder: Path) -> None:
+        alike, silent = {}, {}
+        for one in models:
+            try:
+                alike[one.name] = read_alike(one.name, one.model, student)
+            except RunError as error:
+                silent[one.name] = {"left_out": str(error)}
+        found = plain(sampled(student, items, wanted, SAMPLES, alike))
+        found["teachers"] |= silent
+        about = {"items": len(items), "of": len(test), "samples": SAMPLES, "temperature": 1.0}
+        write_json(folder / "sampled.json", about | found)
+
+    key = fingerprint("sampled", student.key, items.key, list(wanted), SAMPLES, *(one.fingerprint for one in models))
+    kept: dict[str, Any] = read_json(run.stages.done("sampled", key, build) / "sampled.json")
+    return kept | {"of": len(test)}
 
 
 def _texts(items: Items) -> list[str]:

@@ -9,12 +9,14 @@ import pytest
 
 from distrust.claimed import final
 from distrust.cli.deferring import Deferral
-from distrust.cli.writing import evaluate, predict
-from distrust.data import Items
+from distrust.cli.writing import evaluate, predict, sampled_rows
+from distrust.data import REFERENCE, Items
 from distrust.errors import DataError, RecipeError
 from distrust.evaluate.texts import token_f1
 from distrust.students.causal import CausalStudent
 from distrust.students.sampling import Sampling, answer_texts
+from tests.cli.world import Call
+from tests.methods import tutored
 from tests.writers import flips, writer
 
 ASKED = Deferral(0.5, Path("recipe.yaml"), None)
@@ -73,6 +75,45 @@ def test_nothing_to_score_is_a_sentence(model: CausalStudent) -> None:
     blank = Items(items.ids, items.inputs, {"completion": [None, " \n"]})
     with pytest.raises(DataError, match=r"t\.csv has no reference in 'completion', so there is nothing to score"):
         evaluate(model, blank, "label", "t.csv", None)
+
+
+def test_a_student_is_sampled_beside_the_language_model_it_is_to_follow(tmp_path: Path, distrust: Call) -> None:
+    student, teacher = tutored.student(), tutored.teacher().model
+    items = tutored.judged(6)
+    table = tmp_path / "t.jsonl"
+    rows = [{"prompt": items.text(row), "completion": items.columns[REFERENCE][row]} for row in range(6)]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    student.save(tmp_path / "s")
+    teacher.save(tmp_path / "t")
+    (tmp_path / "plain").mkdir()
+    for file in (tmp_path / "t").iterdir():  # as anybody's model: nothing says how it reads
+        if file.name != "student.json":
+            (tmp_path / "plain" / file.name).write_bytes(file.read_bytes())
+    found = {}
+    for name in ("t", "plain"):
+        ask = ("evaluate", tmp_path / "s", table, "--samples", "2", "--teacher-model", tmp_path / name)
+        code, out, err = distrust(*ask, "--out", tmp_path / f"{name}.json")
+        assert code == 0, err
+        assert "Sampled at temperature 1, 2 texts an item" in out and "exposure-bias error" in out
+        found[name] = json.loads((tmp_path / f"{name}.json").read_text())["sampled"]
+        assert found[name]["teacher"].pop("model") == str(tmp_path / name)
+    assert found["t"] == found["plain"] and found["t"]["samples"] == 2
+    beside = found["t"]["teacher"]
+    assert 0 <= beside["given"]["agreement"] <= 1 and beside["own"]["kl"]["least"] <= beside["own"]["kl"]["most"]
+    assert found["t"]["rouge_l"]["least"] <= found["t"]["rouge_l"]["value"] <= found["t"]["rouge_l"]["most"]
+    writer(vocabulary=265).save(tmp_path / "other")
+    code, _, err = distrust("evaluate", tmp_path / "s", table, "--teacher-model", tmp_path / "other")
+    assert code == 2 and "The teacher and the student have different tokenizers" in err
+    code, _, err = distrust("evaluate", tmp_path / "s", table, "--teacher-model", tmp_path / "nowhere")
+    assert code == 2 and "nowhere" in err and "Traceback" not in err
+
+
+def test_without_a_teacher_only_samples_are_judged(model: CausalStudent) -> None:
+    items = flips(3)[0]
+    items = Items(items.ids, items.inputs, {"completion": ["yes", "no", "yes"]})
+    assert "sampled" not in evaluate(model, items, "label", "t.csv", None)
+    found = evaluate(model, items, "label", "t.csv", None, samples=2)["sampled"]
+    assert found["teacher"] is None and found["samples"] == 2 and len(sampled_rows({"sampled": found})) == 4
 
 
 def test_a_text_is_no_confidence_to_defer_by(model: CausalStudent, tmp_path: Path) -> None:

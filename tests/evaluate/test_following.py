@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from distrust.errors import DataError
-from distrust.evaluate.following import distinct, excess_error, following, own_words
+from distrust.errors import DataError, RunError
+from distrust.evaluate.following import distinct, excess_error, following, own_words, read_alike, sampled
+from distrust.evaluate.texts import rouge_l
+from distrust.losses import linear
+from distrust.students.causal import build
 from tests import writers
 from tests.methods import tutored
 
@@ -65,3 +69,41 @@ def test_excess_error_and_distinct_words() -> None:
     assert math.isnan(distinct(["a"]))
     with pytest.raises(DataError, match="give one or more"):
         following(tutored.student(), tutored.teacher().model, ITEMS.select([]), [])
+
+
+def test_logits_of_a_few_tokens_at_a_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher = tutored.student(), tutored.teacher().model
+    said = own_words(teacher, ITEMS)
+    whole = following(student, teacher, ITEMS, said)
+    monkeypatch.setattr(linear, "CHUNK", 2)
+    small = following(student, teacher, ITEMS, said)
+    assert small.tokens == whole.tokens and small.agreement == whole.agreement
+    assert (small.nll, small.teacher_nll) == pytest.approx((whole.nll, whole.teacher_nll), rel=1e-5)
+
+
+def test_what_a_student_samples_is_judged_seed_by_seed_and_beside_its_teacher() -> None:
+    student, teacher = tutored.student(), read_alike("big", tutored.teacher().model, tutored.student())
+    found = sampled(student, ITEMS, ANSWERS, 2, {"big": teacher})
+    written = [own_words(student, ITEMS, seed=seed) for seed in range(2)]
+    decode = student.reader.tokenizer.decode
+    texts = [[decode(ids, skip_special_tokens=True) for ids in one] for one in written]
+    alike = [sum(rouge_l(text, want) for text, want in zip(one, ANSWERS, strict=True)) / 5 for one in texts]
+    spread = found["rouge_l"]
+    assert (spread.value, spread.least, spread.most) == pytest.approx((sum(alike) / 2, min(alike), max(alike)))
+    assert found["distinct_2"].value == pytest.approx(sum(distinct(one) for one in texts) / 2, nan_ok=True)
+    own = [following(student, teacher, ITEMS, one).kl for one in written]
+    beside = found["teachers"]["big"]
+    assert (beside["own"]["kl"].least, beside["own"]["kl"].most) == pytest.approx((min(own), max(own)))
+    assert beside["given"] == following(student, teacher, ITEMS, student.reader.completions(ANSWERS)[0])
+    taught = following(student, teacher, ITEMS, own_words(teacher, ITEMS, seed=2)).kl
+    assert beside["excess_error"].value == pytest.approx(100 * (sum(own) / 2 - taught) / taught)
+
+
+def test_a_teacher_that_reads_other_tokens_or_less_is_refused() -> None:
+    student, teacher = tutored.student(), tutored.teacher().model
+    with pytest.raises(RunError, match=r"The big one and the student have different tokenizers.*with the method uld"):
+        other = build(writers.options(vocabulary=265), tutored.HOW, 0, writers.flips(60)[0])
+        read_alike("The big one", other, student)
+    wide = replace(teacher, reader=replace(teacher.reader, max_prompt_length=10**6))
+    with pytest.raises(RunError, match="reads at most 128 tokens"):
+        read_alike("big", wide, student)

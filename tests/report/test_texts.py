@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from distrust.data import Items
 from distrust.labels import LabelSpace
 from distrust.report.facts import Facts, Texts
 from distrust.report.metrics import metrics
+from distrust.report.page import render
 from distrust.report.saved import load_facts, save_facts
 from distrust.report.texts import text_differences, text_scores
 
@@ -60,11 +62,30 @@ def test_differences_are_paired_on_what_a_teacher_answered() -> None:
 
 
 def test_metrics_and_saved_facts_carry_them(tmp_path: object) -> None:
-    from pathlib import Path
-
     folder = Path(str(tmp_path))
     found = metrics(facts())
     assert found["labels"] is None and found["test"]["student"]["bins"] == []
     assert found["texts"]["llm"]["token_f1"]["items"] == 6
     save_facts(facts(), folder)
     assert metrics(load_facts(folder)) == found
+
+
+def test_the_page_shows_what_the_student_samples_and_whom_it_follows(tmp_path: Path) -> None:
+    spread = {"value": 0.25, "least": 0.125, "most": 0.5}
+    nothing = dict.fromkeys(spread)
+    big = {"given": {"kl": 0.75, "agreement": 0.5}, "own": {"kl": spread, "agreement": spread}, "excess_error": nothing}
+    sampled = {
+        **{"items": 64, "of": 200, "samples": 3, "temperature": 1.0, "distinct_1": nothing},
+        **dict.fromkeys(("exact_match", "rouge_l", "distinct_2"), spread),
+        "teachers": {"<b>big": big, "other": {"left_out": "another tokenizer"}},
+    }
+    texts = facts().texts
+    assert texts is not None
+    shown = replace(facts(), texts=replace(texts, sampled=sampled))
+    found = metrics(shown)
+    page = render(shown, found)
+    assert "0.250 (0.125 to 0.500)" in page and "0.750" in page and "another tokenizer" in page
+    assert "first 64 of 200 test items" in page and "&lt;b&gt;big" in page and "<b>big" not in page
+    save_facts(shown, tmp_path)
+    assert metrics(load_facts(tmp_path)) == found and found["sampled"]["teachers"]["<b>big"]["own"]["kl"] == spread
+    assert "the student, sampled" not in render(facts(), metrics(facts()))

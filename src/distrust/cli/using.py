@@ -22,6 +22,11 @@ TEXT_PAIR = Annotated[str | None, typer.Option(help="second column, for sentence
 ID = Annotated[str | None, typer.Option(help="column of ids; default: a hash of the text")]
 SPLIT = Annotated[str | None, typer.Option(help="split of a hub data set")]
 
+SAMPLES = Annotated[int | None, typer.Option(help="sample each text of a student that writes with so many seeds", min=1)]
+TEACHER_MODEL = Annotated[
+    str | None, typer.Option(help="folder or hub id of the language model that a student that writes is to follow")
+]
+
 
 def predict(
     student: STUDENT,
@@ -87,10 +92,14 @@ def evaluate(
     defer_below: BELOW = None,
     recipe: RECIPE = None,
     teacher: TEACHER = None,
+    samples: SAMPLES = None,
+    teacher_model: TEACHER_MODEL = None,
 ) -> None:
     """Score a student on gold: accuracy, macro F1, NLL, Brier score and calibration error, each with its 95 % interval.
 
-    Of a student that writes: accuracy of the answers, token F1 and Rouge-L of the texts.
+    Of a student that writes: accuracy of the answers, exact match, token F1 and Rouge-L of the texts. With --samples, the
+    same and distinct words of texts that it samples; with --teacher-model, how closely it follows that language model, on
+    the references and on its own texts, and the exposure-bias error: how much further it is from it on its own.
 
     With --defer-below, also how good student and teacher are together, how often the teacher is asked, and its cost.
 
@@ -99,6 +108,8 @@ def evaluate(
       distrust evaluate runs/mine/student gold.csv --label label --out metrics.json
 
       distrust evaluate runs/mine/student gold.csv --defer-below 0.8 --recipe recipe.yaml --teacher llm
+
+      distrust evaluate runs/mine/student test.jsonl --samples 5 --teacher-model models/large
     """
     asked = deferral(defer_below, recipe, teacher)
     from distrust import products
@@ -106,6 +117,7 @@ def evaluate(
     from distrust.cli import writing
     from distrust.cli.tables import table
     from distrust.data import load_items
+    from distrust.errors import RecipeError
     from distrust.evaluate import score
     from distrust.files import write_json
     from distrust.students import answer
@@ -117,13 +129,20 @@ def evaluate(
     model = load_student(student)
     if isinstance(model, CausalStudent):
         items = load_items(data, text=text, id=id, split=split, open_answers=True)
-        scored = writing.evaluate(model, items, label, data, asked)
+        scored = writing.evaluate(model, items, label, data, asked, samples, teacher_model)
         rows = [(name, *_three(one)) for name, one in scored["student"].items()]
         table(f"The student on {scored['items']} items", ("", "value", "low", "high"), rows)
+        if "sampled" in scored:
+            how = f"Sampled at temperature 1, {scored['sampled']['samples']} texts an item"
+            table(f"\n{how}", ("", "mean", "least", "most"), writing.sampled_rows(scored))
         if out is not None:
             write_json(out, scored)
             typer.echo(f"Figures: {_shown(out)}")
         return
+    if samples is not None or teacher_model is not None:
+        raise RecipeError(
+            "--samples and --teacher-model are of students that write texts; this one chooses between classes."
+        )
     items, gold = _labelled(load_items(data, text=text, text_pair=text_pair, id=id, split=split), label, model.space, data)
     if asked is not None:
         items, gold = _judging(asked, items, gold)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -62,6 +63,21 @@ def likeness(said: Sequence[str | None], wanted: Sequence[Sequence[str]], score:
         for text, references in zip(said, wanted, strict=True)
     ]
     return torch.tensor(found, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over seeds of sampling; NaN where a seed has none."""
+
+    value: float  # the mean
+    least: float
+    most: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, least and most of a figure over seeds, one or more; a NaN makes all of them NaN."""
+    own = torch.tensor(values, dtype=torch.float64)
+    return Spread(float(own.mean()), float(own.min()), float(own.max()))
 
 
 def mean(values: Tensor) -> Interval:

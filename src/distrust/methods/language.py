@@ -7,7 +7,7 @@ Knows nothing of any one method.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -18,21 +18,19 @@ from distrust import losses
 from distrust.claimed import told_by
 from distrust.data import Items
 from distrust.errors import RunError
-from distrust.evaluate.following import Reads, following, own_words
+from distrust.evaluate.following import Reads, following, own_words, read_alike
 from distrust.files import fingerprint
 from distrust.labelled import Labelled
 from distrust.losses import linear
 from distrust.losses.blocks import Loss
 from distrust.losses.chunks import Given, Projected
 from distrust.objective import Batch, Objective
-from distrust.pretrained import token_limit
 from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.rows import Completions
 from distrust.run import Run
 from distrust.sides import Side
 from distrust.students.causal import CausalStudent, writer
-from distrust.students.heads import check
 from distrust.students.sampling import complete
 from distrust.teachers.local_writer import LocalWriter
 
@@ -84,7 +82,7 @@ class Tutor:
 
     def side(self, options: Train, every: int = 0) -> Side:
         """The teacher in the loop: in eval mode, moving on every n-th step or never."""
-        return Side(self.model, Objective({}), options, self.called, every, steady=True)
+        return Side(self.model, Objective({}), options, self.called, every, steady=True, who=self.teacher.name)
 
 
 def tutor(run: Run, same_tokens: bool = True) -> Tutor:
@@ -116,22 +114,11 @@ def _writers(run: Run) -> list[LocalWriter]:
 
 def _tutor(run: Run, teacher: LocalWriter, called: str, same_tokens: bool = True) -> Tutor:
     student = writer(run.new_student(run.seed))
-    if same_tokens:
-        _same_tokens(teacher.name, teacher.model, student)
-    reader = replace(teacher.model.reader, max_completion_length=student.reader.max_completion_length)
-    longest = reader.max_prompt_length + reader.max_completion_length
-    limit = token_limit(teacher.model.module, reader.tokenizer)
-    if limit is not None and longest > limit:
-        raise RunError(
-            f"{teacher.name} reads at most {limit} tokens, and its max_prompt_length with the student's "
-            f"max_completion_length makes {longest}; lower one of them."
-        )
-    check(teacher.model.module, teacher.name)
-    check(student.module, "The student")
+    model = read_alike(teacher.name, teacher.model, student, same_tokens)
     mine, its = (_size(one.module) for one in (student, teacher.model))
     if its < mine:
         run.warn(f"{teacher.name} has {its:,} parameters and its student {mine:,}: the student is the larger of the two.")
-    return Tutor(teacher, replace(teacher.model, reader=reader), len(reader.tokenizer), called)
+    return Tutor(teacher, model, len(model.reader.tokenizer), called)
 
 
 def texts(run: Run, tutors: Sequence[Tutor], gold_weight: float) -> Labelled:
@@ -234,16 +221,6 @@ def probe(told: Labelled, tutor: Tutor) -> Probe:
     said = [answers[0] if answers else None for answers in told.texts.answers]
     rows = [row for row, text in enumerate(said) if text is not None][:PROBE]
     return Probe(told.items.select(rows), tutor.model.reader.completions([said[row] or "" for row in rows])[0])
-
-
-def _same_tokens(name: str, teacher: CausalStudent, student: CausalStudent) -> None:
-    mine, its = student.reader.tokenizer, teacher.reader.tokenizer
-    if mine.get_vocab() != its.get_vocab() or mine.eos_token_id != its.eos_token_id:
-        raise RunError(
-            f"{name} and the student have different tokenizers ({len(its)} and {len(mine)} tokens), so their "
-            "probabilities are of different things; give the student the teacher's tokenizer, or learn with the method uld "
-            "(sorted probabilities, whatever the tokens), or from its texts alone with the method distill."
-        )
 
 
 def _size(module: nn.Module) -> int:

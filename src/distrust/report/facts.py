@@ -37,6 +37,7 @@ class Texts:
 
     wanted: Sequence[str]  # N
     said: Mapping[str, Sequence[str | None]]  # by student or teacher, N each; None: no answer
+    sampled: Mapping[str, Any] | None = None  # what the student samples beside its language models: `open_facts.beside`
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "test": _test(facts, scores, test),
         "teachers": _teachers(facts, pool, gold),
         "texts": text_differences(facts),
+        "sampled": None if facts.texts is None else facts.texts.sampled,
         "vote": _vote(pool, gold),
         "agreement": _matrix(pool, pool.agreement) if pool else None,
         "error_correlation": _matrix(gold, gold.error_correlation) if gold else None,

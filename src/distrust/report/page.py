@@ -85,7 +85,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(
-        short=inert, percent=_percent, count=count, money=money, bracket=bracket, points=_points, figure=_figure
+        short=inert,
+        percent=_percent,
+        count=count,
+        money=money,
+        bracket=bracket,
+        points=_points,
+        figure=_figure,
+        spread=_spread,
     )
     return found
 
@@ -102,6 +109,14 @@ def _points(interval: dict[str, float]) -> str:
     """A difference of shares as "+4.1 [2.5, 5.9]", in points."""
     value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
     return f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+
+
+def _spread(one: dict[str, float | None], digits: int = 3) -> str:
+    """A figure over seeds as "0.328 (0.279 to 0.379)"."""
+    if one["value"] is None:
+        return "unknown"
+    value, least, most = (f"{one[name]:.{digits}f}" for name in ("value", "least", "most"))
+    return f"{value} ({least} to {most})"
 
 
 def _figure(interval: dict[str, float] | None) -> str:
