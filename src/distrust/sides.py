@@ -35,6 +35,7 @@ class Side:
     name: str = "student"
     every: int = 1  # moves on every n-th step, and costs a forward alone on the others; 0: never
     steady: bool = False  # answers in eval mode, and only what is trained of it is kept: a teacher with an adapter
+    who: str = ""  # as sentences name it, where that is not its name
     optimiser: Optimiser = field(init=False)
     salt: int = field(init=False)  # tells its random numbers from another side's
     tapped: Mapping[str, Tensor] = field(init=False)  # what its terms read of the student, as of the latest forward

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from distrust import checkpoint, taps
 from distrust.data import Items
-from distrust.errors import RunError
+from distrust.errors import RunError, TeacherError
 from distrust.files import read_json
 from distrust.labelled import Labelled
+from distrust.losses.chunks import Projected
 from distrust.objective import Batch
 from distrust.processes import Processes, mix, seed, wait
 from distrust.recipe import Train
@@ -33,6 +34,7 @@ from distrust.students.causal import writer
 
 __all__ = ["Fit", "Joint", "Progress", "Side", "fit", "read_history"]
 
+AWRY = ".awry"  # ends the name of a part that counts in which steps a side said what is not finite
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
 
 
@@ -64,6 +66,7 @@ def fit(sides: Sequence[Side], task: Fit) -> list[dict[str, Any]]:
 
     Raises:
         RunError: a training set that tells nothing, or a loss that is not finite.
+        TeacherError: a loss that is not finite because what a side beside the student says is not.
     """
     assert len({side.name for side in sides}) == len(sides), "sides are told apart by their names"
     told = task.labelled.told()
@@ -176,6 +179,7 @@ def _look(
             losses, parts = _apart(sides, moving, said, batch)
         else:
             losses, parts = _together(sides, joint.losses(said, batch))
+            parts |= _awry(sides, said)
     for loss in losses:
         processes.backward(loss)
     return parts
@@ -203,6 +207,13 @@ def _together(sides: Sequence[Side], found: Mapping[str, Parts]) -> Losses:
     return [torch.stack(list(parts.values())).sum()], {name: value.detach() for name, value in parts.items()}
 
 
+def _awry(sides: Sequence[Side], said: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Of each side beside the student, 1 where its hidden states are not all finite and the student's still are, else 0."""
+    alive = {name: one.hidden.isfinite().all() for name, one in said.items() if isinstance(one, Projected)}
+    first = alive[sides[0].name]
+    return {side.name + AWRY: (first & ~alive[side.name]).float() for side in sides[1:] if side.name in alive}
+
+
 def _features(side: Side) -> dict[str, Tensor]:
     """What a side's terms read of its student besides logits. Raises RunError for a module that the forward passed by."""
     for name, path in side.objective.taps.items():
@@ -217,9 +228,10 @@ def _prefix(sides: Sequence[Side], side: Side) -> str:
 
 
 def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
-    """End an epoch: its figures, validation, the best weights. Raises RunError where the loss is not finite."""
+    """End an epoch: its figures, validation, the best weights. Raises as `fit` where the loss is not finite."""
     sides, task, joint = loop.sides, loop.task, loop.task.joint
     means = state.means()
+    awry = next((side for side in sides if means.pop(side.name + AWRY, 0)), None)
     figures: dict[str, float] = {}
     for side in sides if joint is None else ():  # the loss is linear in its terms: no step has to add them up for the record
         start = _prefix(sides, side)
@@ -230,6 +242,12 @@ def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
         figures |= {"loss": sum(value for name, value in means.items() if "." not in name), **means}
         figures |= {} if joint.measure is None else joint.measure(sides)
     wild = next((value for value in figures.values() if not math.isfinite(value)), None)
+    if wild is not None and awry is not None:
+        hint = " or lower its learning rate" if awry.every else ""
+        raise TeacherError(
+            f"{awry.who or awry.name}'s logits are not finite in epoch {state.epoch + 1}, where its student's still were; "
+            f"look at its weights{hint}."
+        )
     if wild is not None:
         raise RunError(
             f"{task.name} has a loss of {wild} in epoch {state.epoch + 1}; lower train.learning_rate "

@@ -129,6 +129,19 @@ def test_extreme_logits_have_finite_gradients(name: str, dtype: torch.dtype, sca
     assert bool(value[:3].isfinite().all())
 
 
+@pytest.mark.parametrize("bad", [math.nan, INF])
+@pytest.mark.parametrize("whose", ["student", "teacher"])
+def test_what_is_no_number_is_never_a_loss(whose: str, bad: float) -> None:
+    """-inf is a class that cannot be; NaN and +inf are a side that is broken, and no loss may hide it."""
+    every = {name: loss for name, (loss, _) in FAMILY.items()}
+    every |= {"forward": losses.forward_kl, "reverse": losses.reverse_kl, "ranking": losses.ranking}
+    for name, loss in every.items():
+        student, teacher = pair(2, 5)
+        (student if whose == "student" else teacher)[0, 1] = bad
+        found = loss(student, teacher)
+        assert bool(found[0].isnan()) and bool(found[1].isfinite()), name
+
+
 @of_each
 def test_no_items_one_class_and_arguments_left_alone(name: str) -> None:
     loss, _ = FAMILY[name]

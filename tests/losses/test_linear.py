@@ -306,3 +306,14 @@ def test_a_second_derivative_and_a_second_backward_are_refused() -> None:
 def test_what_does_not_fit_is_refused(call: Callable[[Projected, Projected], object], says: str) -> None:
     with pytest.raises(DataError, match=says):
         call(side(3, 0), side(5, 1))
+
+
+@pytest.mark.parametrize("loss", [losses.forward_kl, losses.reverse_kl])
+@pytest.mark.parametrize("count", [0, 0.0, torch.tensor(0.0)])
+def test_nothing_is_divided_by_no_tokens(loss: Loss, count: float | Tensor) -> None:
+    student, teacher = side(3, 0), teacher_of(side(5, 1))
+    counted, labels = torch.zeros(ITEMS, dtype=torch.bool), torch.zeros(ITEMS, dtype=torch.long)
+    mine, _ = linear.divergence(student, teacher, loss=loss, counted=counted, count=count)
+    both = linear.two_sided(student, teacher, labels, alpha=0.3, loss=loss, counted=counted, count=count)
+    for value, inputs in ((mine, leaves(student)), (both.student, leaves(student)), (both.teacher, [teacher.hidden])):
+        assert float(value.detach()) == 0 and not any(bool(one.any()) for one in torch.autograd.grad(value, inputs))

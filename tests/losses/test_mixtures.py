@@ -37,3 +37,16 @@ def test_they_keep_their_bounds(p: tuple[float, ...]) -> None:
     assert float(losses.jensen_shannon(student, torch.tensor(p).clamp(min=1e-30).log())) == pytest.approx(math.log(2))
     assert float(losses.skew_forward_kl(student, teacher.clamp(min=-1e4))) == pytest.approx(-math.log(0.1))
     assert float(losses.skew_reverse_kl(student, teacher.clamp(min=-1e4))) == pytest.approx(-math.log(0.1))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_what_the_student_rules_out_is_ruled_out_on_the_way_to_the_teacher(share: float) -> None:
+    """At the teacher itself it is no more: the forward KL to what the student rules out is infinite."""
+    student, teacher = torch.tensor([[0.2, -math.inf, 1.0]], requires_grad=True), torch.tensor([[1.0, 0.5, -0.3]])
+    left = torch.tensor([0, 2])
+    for given in (share, torch.tensor(share)):
+        value = losses.interpolated_kl(student, teacher, share=given)
+        (gradient,) = torch.autograd.grad(value, student)
+        alone = losses.interpolated_kl(student[:, left], teacher[:, left], share=given)
+        assert float(value.detach()) == (math.inf if share == 1 else pytest.approx(float(alone.detach()), abs=1e-7))
+        assert bool(gradient.isfinite().all()) and (share == 1 or float(gradient[0, 1]) == 0)

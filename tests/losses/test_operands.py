@@ -36,6 +36,13 @@ def test_weights_are_flat_of_what_counts_and_exact() -> None:
     assert operands.weights(None, (2, 2, 3), double, None).dtype == torch.float64
 
 
+def test_what_a_sum_is_divided_by_is_never_0() -> None:
+    weights = torch.ones(2, 3)
+    assert operands.number(None, weights) == 3 and operands.number(None, weights[:, :0]) == 1
+    assert operands.number(0, weights) == 1 and operands.number(2.5, weights) == 2.5
+    assert [float(operands.number(torch.tensor(one), weights)) for one in (0.0, 2.5)] == [1, 2.5]
+
+
 def test_stored_targets_are_cut_like_sides() -> None:
     top = TopK(torch.arange(6).reshape(2, 3, 1) % 4, torch.zeros(2, 3, 1), torch.arange(6.0).reshape(2, 3), 4)
     found = operands.told(top, torch.tensor([5, 1]), None)

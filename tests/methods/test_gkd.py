@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distrust.errors import RecipeError, RunError, TeacherError
 from distrust.losses import ranking
-from distrust.methods import find
+from distrust.methods import METHODS, find
 from distrust.methods.gkd import Gkd, gkd
 from distrust.students.causal import build
 from distrust.students.sampling import Sampling
@@ -169,3 +169,36 @@ def test_ranking_stands_beside_the_divergence(tmp_path: Path) -> None:
 def test_refusals_are_sentences(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         find("gkd", options)
+
+
+def broken() -> LocalWriter:
+    """A teacher whose logits are NaN on 16 texts at once: not where it is checked, nor for an epoch's figures."""
+    asked = tutored.teacher()
+
+    def spoil(_: object, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
+        return torch.full_like(made, torch.nan) if given[0].shape[-1] > 2 and len(given[0]) == 16 else made
+
+    asked.model.module.get_input_embeddings().register_forward_hook(spoil)  # type: ignore[operator]
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("gkd", TEXTS),
+        ("gkd", {**TEXTS, "divergence": "reverse"}),
+        ("taid", {}),
+        ("okd", {"rank": 2, "divergence": "reverse"}),
+    ],
+)
+def test_a_teacher_that_says_no_numbers_is_named(tmp_path: Path, method: str, options: dict[str, object]) -> None:
+    with tutored.opened(tmp_path, broken(), ONE) as run, pytest.raises(TeacherError) as said:
+        METHODS[method].run(run, METHODS[method].options.model_validate(options))
+    assert str(said.value).startswith("big's logits are not finite in epoch 1, where its student's still were; look at")
+
+
+@pytest.mark.parametrize("divergence", ["reverse", "skew-reverse"])
+def test_a_student_that_diverges_is_never_kept(tmp_path: Path, divergence: str) -> None:
+    wild = tutored.LOOP.model_copy(update={"learning_rate": 1e38})
+    with pytest.raises(RunError, match="student has a loss of nan in epoch 1; lower train"):
+        learnt(tmp_path, [tutored.teacher()], wild, divergence=divergence, teacher_evidence={"top": 8})

@@ -1,8 +1,8 @@
 """Divergences between a target distribution and a student's logits.
 
 Knows temperature and its T² factor. Gradients stay finite at -inf logits and saturated rows; a value is +inf only
-where the student rules out a class that the target wants. Does not know where the target came from. Every function
-maps (*items, C) to (*items,), in nats.
+where the student rules out a class that the target wants, and NaN where logits are NaN or +inf: nothing is hidden.
+Does not know where the target came from. Every function maps (*items, C) to (*items,), in nats.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def over_known(logits: Tensor, target_logits: Tensor) -> tuple[Tensor, Tensor, T
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) from log-probabilities; where p is 0 it adds nothing, to the value and to the gradient."""
-    said = log_p > -torch.inf
+    """KL(p ‖ q) from log-probabilities; where p is 0 it adds nothing, to the value and to the gradient. NaN stays NaN."""
+    said = log_p != -torch.inf
     safe_p = torch.where(said, log_p, torch.zeros_like(log_p))
     safe_q = torch.where(said, log_q, torch.zeros_like(log_q))
     return (torch.where(said, safe_p.exp(), torch.zeros_like(safe_p)) * (safe_p - safe_q)).sum(-1)

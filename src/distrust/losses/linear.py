@@ -55,9 +55,11 @@ def divergence(
         loss: any of `distrust.losses` over two distributions, options bound by `functools.partial`; `topk_kl` and
             `sampled_cross_entropy` take what is stored as it is, others take the top k with its tail spread evenly.
             The forward KL without softcap has its gradient in closed form; others are differentiated block by block.
-        weights: (*items), or (M, *items) for a list of targets; 1 if None.
+        weights: (*items), or (M, *items) for a list of targets; 1 if None. A token of weight 0 is left out of the sum, and
+            read all the same: hidden states that are not finite belong to positions that do not count.
         counted: (*items) bool, the positions that count; others never reach a head. All if None.
-        count: what the sum is divided by: the *global* number of counted tokens; those here if None.
+        count: what the sum is divided by: the *global* number of counted tokens; those here if None. 0 is taken
+            for 1: where no token counts, loss and gradients are 0.
         vocabulary: how many first rows of the heads are classes; what pads a head beyond gets no gradient and no mass.
         chunk: tokens at once.
 
@@ -85,7 +87,7 @@ def divergence(
     biased = any(isinstance(one, Projected) and one.bias is not None for one in [student, *given])
     closed = loss is forward_kl and all(isinstance(one, Projected) and one.softcap is None for one in [student, *given])
     closed = closed and not (biased and len(given) > 1)
-    number = max(weights.shape[1], 1) if count is None else count
+    number = operands.number(count, weights)
     if closed and biased:
         learner = operands.over_known(learner, teachers[0])
     plan = Plan(
@@ -146,7 +148,7 @@ def two_sided(
     closed = loss is forward_kl and temperature == 1 and plain
     learner, other = operands.cut(student, rows, classes), operands.cut(teacher, rows, classes)
     told = labels.reshape(-1) if rows is None else labels.reshape(-1)[rows]
-    number = max(weights.shape[1], 1) if count is None else count
+    number = operands.number(count, weights)
     plan = Plan(
         Rows(loss, temperature, (student.softcap, teacher.softcap), closed, ruled=False, alpha=alpha),
         [operands.detached(other)],

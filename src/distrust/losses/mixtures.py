@@ -74,9 +74,10 @@ def interpolated_kl(logits: Tensor, target_logits: Tensor, temperature: float = 
     check(target_logits, logits)
     if not isinstance(share, Tensor):
         check_share("share", share)
-    unknown = target_logits == -torch.inf
-    between = (1 - share) * logits.detach() + share * target_logits.masked_fill(unknown, 0)
-    return forward_kl(logits, between.masked_fill(unknown, -torch.inf), temperature)
+    unknown, given = target_logits == -torch.inf, logits.detach()
+    ruled = given == -torch.inf  # by the student, and so by all on the way to the teacher but the teacher itself
+    between = (1 - share) * given.masked_fill(ruled, 0) + share * target_logits.masked_fill(unknown, 0)
+    return forward_kl(logits, between.masked_fill(unknown | (ruled & (share < 1)), -torch.inf), temperature)
 
 
 def _sides(logits: Tensor, target_logits: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:

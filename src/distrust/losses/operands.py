@@ -87,6 +87,15 @@ def weights(given: Tensor | None, shape: Sequence[int], student: Projected, rows
     return flat if rows is None else flat[:, rows]
 
 
+def number(count: float | Tensor | None, weights: Tensor) -> float | Tensor:
+    """What a sum over weights (M, n) is divided by: `count`, the positions here if None; 1 in place of 0."""
+    if count is None:
+        return max(weights.shape[1], 1)
+    if isinstance(count, Tensor):
+        return torch.where(count > 0, count, 1)
+    return count if count > 0 else 1
+
+
 def cut(side: Projected, rows: Tensor | None, size: int | None) -> Projected:
     """Positions that count, flat, and classes that are; the head in the hidden states' precision, as autocast has it."""
     hidden = side.hidden.reshape(-1, side.hidden.shape[-1])

@@ -67,12 +67,12 @@ def ranking(logits: Tensor, target_logits: Tensor, temperature: float = 1.0, top
 
 def _rank_distance(log_q: Tensor, log_p: Tensor, classes: Tensor, temperature: float) -> Tensor:
     """Half the squared distance of centred ranks at length 1, which is 1 - ρ: (*items, C) at (*items, k) to (*items,)."""
-    known = log_p.gather(-1, classes) > -torch.inf
+    known = log_p.gather(-1, classes) != -torch.inf  # NaN stays NaN
     ranks = []
     for side in (log_q, log_p):
         z = side.gather(-1, classes)
         low = torch.finfo(z.dtype).min / 4  # a class that is ruled out ranks last, with no gradient
-        z = torch.where(z > -torch.inf, z, low)
+        z = z.masked_fill(z == -torch.inf, low)
         rank = ((z.unsqueeze(-2) - z.unsqueeze(-1)) / temperature).sigmoid() * known.unsqueeze(-2)  # (*items, k, k)
         rank = rank.sum(-1) * known
         rank = (rank - rank.sum(-1, keepdim=True) / known.sum(-1, keepdim=True).clamp(min=1)) * known

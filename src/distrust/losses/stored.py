@@ -50,7 +50,7 @@ def topk_kl(logits: Tensor, target: TopK, temperature: float = 1.0) -> Tensor:
     silent = (target.logp == -torch.inf).all(-1)
     rest = max(target.classes - kept, 1)
     tail = target.tail.clamp(min=0)
-    tail = torch.where(tail > SMALLEST_TAIL, tail, 0).unsqueeze(-1)
+    tail = tail.masked_fill(tail <= SMALLEST_TAIL, 0).unsqueeze(-1)
     softened = (tail / rest).log() / temperature + math.log(rest)
     said = torch.cat([target.logp / temperature, softened], -1).masked_fill(silent.unsqueeze(-1), 0).log_softmax(-1)
     log_q = (logits / temperature).log_softmax(-1)

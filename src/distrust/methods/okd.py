@@ -93,7 +93,7 @@ def okd(run: Run, options: Okd) -> Student:
         sides = [side]
         if options.anchor:
             original = Original(**its.model.parts, adapted=writer(side.student), terms=terms)
-            sides.append(Side(original, Objective({}), loop, BEFORE, every=0, steady=True))
+            sides.append(Side(original, Objective({}), loop, BEFORE, 0, steady=True, who=its.teacher.name))
         joint = Joint(
             fingerprint("okd", its.key),
             sides,
