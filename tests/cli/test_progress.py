@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-from collections.abc import Callable
-
 import pytest
 
 from distrust.cli.progress import Progress
 from distrust.teachers.buying import Progress as Buying
+from tests.cli.terminal import on_a_terminal
 
 ODD = "[/b] \x1b]0;owned\x07"
-
-
-def on_a_terminal(monkeypatch: pytest.MonkeyPatch, work: Callable[[Progress], None]) -> str:
-    """All that a terminal is sent while `work` goes on."""
-    ours, theirs = os.openpty()
-    heard: list[bytes] = []
-
-    def listen() -> None:
-        try:
-            while part := os.read(ours, 65_536):
-                heard.append(part)
-        except OSError:  # the other end was closed
-            return
-
-    listening = threading.Thread(target=listen)
-    listening.start()
-    with monkeypatch.context() as patch, os.fdopen(theirs, "w") as stream:
-        patch.setattr(sys, "stderr", stream)
-        patch.setenv("COLUMNS", "200")
-        patch.setenv("TERM", "xterm")
-        with Progress() as progress:
-            work(progress)
-    listening.join(10)
-    os.close(ours)
-    return b"".join(heard).decode()
 
 
 def test_elsewhere_a_stage_is_a_line_once_it_is_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,11 +43,12 @@ def test_a_name_from_a_strangers_recipe_is_not_obeyed(capsys: pytest.CaptureFixt
 
 
 def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    def work(progress: Progress) -> None:
-        progress.fitting("student", 1, 4, {"loss": 0.5})
-        progress.buying(Buying(ODD, 1, 3, 1, 2.0, 0.25))
-        progress.say("[red]A note.[/red]")
-        progress.fitting("student", 4, 4, {"loss": 0.125})
+    def work() -> None:
+        with Progress() as progress:
+            progress.fitting("student", 1, 4, {"loss": 0.5})
+            progress.buying(Buying(ODD, 1, 3, 1, 2.0, 0.25))
+            progress.say("[red]A note.[/red]")
+            progress.fitting("student", 4, 4, {"loss": 0.125})
 
     said = on_a_terminal(monkeypatch, work)
     assert "fit student" in said and "4/4" in said and "loss 0.1250" in said

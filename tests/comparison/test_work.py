@@ -29,7 +29,8 @@ def carried(recipe: Path, methods: list[str], seeds: int) -> Any:
     loaded = load_recipe(recipe)
     every = cells(chosen(loaded, methods, seeds))
     said: list[str] = []
-    found, failed = outcomes(every, Path(loaded.output_dir), lambda cell, _: said.append(cell.shown), lambda _: None)
+    folder = Path(loaded.output_dir)
+    found, failed = outcomes(every, folder, lambda cell, _: said.append(cell.shown), lambda _: None, lambda *_: None)
     return every, found, failed, said
 
 

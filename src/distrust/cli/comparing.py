@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from distrust.cli.running import RECIPE, SET
-
-if TYPE_CHECKING:
-    from distrust.comparison.cells import Cell
-    from distrust.comparison.figures import Outcome
 
 
 def compare(
@@ -32,7 +28,7 @@ def compare(
 
       distrust compare recipe.yaml                  (with a `compare` block: options, grids over any key)
     """
-    from distrust.cli.progress import Progress
+    from distrust.cli.board import Board
     from distrust.comparison.cells import cells, chosen
     from distrust.comparison.figures import compared
     from distrust.comparison.work import outcomes, paid
@@ -44,15 +40,8 @@ def compare(
     loaded = chosen(load_recipe(recipe, set_), names, seeds)
     every = cells(loaded)
     folder = Path(expand(loaded.output_dir))
-    with Progress() as progress:
-
-        def finished(cell: Cell, found: Outcome | str) -> None:
-            if isinstance(found, str):
-                progress.say(f"{cell.shown}: not carried out. {found}")
-            else:
-                progress.say(f"{cell.shown}: {found.right.double().mean():.1%} right")
-
-        found, failed = outcomes(every, folder, finished, progress.buying)
+    with Board(every) as board:
+        found, failed = outcomes(every, folder, board.finished, board.buying, board.going)
     known = {**compared(found, failed, {cell.setting: cell.values for cell in every}), "paid": paid(folder)}
     page = write_comparison(folder, known, folder.resolve().name, loaded.model_dump(mode="json"))
     _table(known)

@@ -49,11 +49,7 @@ class Progress:
 
     def buying(self, bought: Buying) -> None:
         """Buying has come to an answer."""
-        cost = "cost unknown" if bought.money is None else f"cost {bought.money:.4f}"
-        left = bought.seconds_left
-        if left is not None:
-            cost += f", {left:.0f} s left"
-        self._show(f"ask {bought.teacher}", bought.done, bought.wanted, cost)
+        self._show(f"ask {bought.teacher}", bought.done, bought.wanted, cost(bought))
 
     def say(self, sentence: str) -> None:
         """A note, once, above the bars; text from outside is made inert."""
@@ -79,3 +75,10 @@ class Progress:
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=total, figures="")
         self.bars.update(self.tasks[name], completed=done, total=total, figures=figures)
+
+
+def cost(bought: Buying) -> str:
+    """What it has cost so far, and how long it will still take."""
+    said = "cost unknown" if bought.money is None else f"cost {bought.money:.4f}"
+    left = bought.seconds_left
+    return said if left is None else f"{said}, {left:.0f} s left"

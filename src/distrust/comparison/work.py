@@ -1,29 +1,20 @@
 """A comparison carried out: paid answers bought once, then cells side by side in processes, each a durable run.
 
-Knows processes, folders and what a finished cell leaves. Knows no method, and judges nothing.
+Knows folders and what a finished cell leaves. Knows no method, and judges nothing.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from distrust import products
 from distrust.build import LEDGER, as_they_are, opened
 from distrust.comparison.cells import Cell
 from distrust.comparison.figures import Outcome
-from distrust.errors import DistrustError, RunError
+from distrust.comparison.workers import Tell, side_by_side
+from distrust.errors import DistrustError
 from distrust.evidence import join
 from distrust.files import fingerprint, read_json, write_json
 from distrust.finish import carry_out, write
@@ -41,14 +32,20 @@ TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 def outcomes(
-    cells: Sequence[Cell], folder: Path, finished: Callable[[Cell, Outcome | str], None], asked: Callable[[Any], None]
+    cells: Sequence[Cell],
+    folder: Path,
+    finished: Callable[[Cell, Outcome | str], None],
+    asked: Callable[[Any], None],
+    going: Callable[[Cell, str, int, int], None],
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Carry out what is missing, on all cores; returns what every cell came to, and why some could not be carried out.
 
     Args:
         cells: all of a comparison.
         folder: what they share: stages, evidence, bought answers.
-        finished: told of each cell, in the order in which they finish; asked: called as buying goes on.
+        finished: told of each cell, in the order in which they finish.
+        asked: called as buying for all of them goes on.
+        going: told how far a cell is: what is under way, so much of it done, of so much.
 
     Raises:
         RunError: a process that died. KeyboardInterrupt: after Ctrl-C; what was finished is kept.
@@ -63,7 +60,9 @@ def outcomes(
             done[cell] = found
             finished(cell, found)
     bought = {cell: _buy(cell.recipe, folder, asked) for cell in todo if _paid(cell.recipe) and not _chooses(cell.recipe)}
-    for cell, why in _side_by_side(todo, folder, bought):
+    threads = cells[0].recipe.threads or 1
+    tasks = {cell: (cell, folder, bought.get(cell)) for cell in todo}
+    for cell, why in side_by_side(_carry, tasks, threads, going):
         found = read(cell) if why is None else None
         if found is not None:
             done[cell] = found
@@ -108,53 +107,21 @@ def paid(folder: Path) -> dict[str, Any] | None:
     }
 
 
-def _side_by_side(cells: Sequence[Cell], folder: Path, bought: dict[Cell, Path]) -> Iterator[tuple[Cell, str | None]]:
-    """Each cell as it ends, with a sentence where it could not be carried out."""
-    if not cells:
-        return
-    threads = cells[0].recipe.threads or 1
-    many = 1 if torch.cuda.is_available() else max(1, min(len(cells), len(os.sched_getaffinity(0)) // threads))
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(many, mp_context=context, initializer=_begin, initargs=(threads, os.getpid()))
-    try:
-        waiting = {pool.submit(_carry, cell, folder, bought.get(cell)): cell for cell in cells}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise RunError(
-            "A process of the comparison died, of too little memory perhaps; what was finished is kept. Start again, with "
-            f"--set threads={2 * threads} for fewer processes at once."
-        ) from error
-    except BaseException:  # Ctrl-C, or a fault: nobody waits for cells that nobody will read
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
-        raise
-
-
-def _begin(threads: int, parent: int) -> None:
-    """In a new process: its share of the cores; Ctrl-C is the parent's to handle; it does not outlive its parent."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    torch.set_num_threads(threads)
-    products.choose()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _carry(cell: Cell, folder: Path, bought: Path | None) -> str | None:
+def _carry(tell: Tell, cell: Cell, folder: Path, bought: Path | None) -> str | None:
     """In a process of its own: the cell's run to its report; returns a sentence where that cannot be."""
+
+    def fitting(task: str, done: int, total: int, _: Mapping[str, float]) -> None:
+        tell(f"fit {task}", done, total)
+
+    def asked(one: Any) -> None:
+        tell(f"ask {one.teacher}", one.done, one.wanted)
+
+    tell("begins", 0, 0)
     recipe = cell.recipe
     if bought is not None and isinstance(recipe.assistant, Endpoint):
         recipe = recipe.model_copy(update={"assistant": None})  # only methods that choose what they buy ask one
     try:
-        with _turn(recipe, folder), opened(recipe, shared=folder, kept=bought) as (run, task):
+        with _turn(recipe, folder), opened(recipe, fitting, asked, shared=folder, kept=bought) as (run, task):
             _lend(run, folder)
             facts, student = carry_out(run, task, recipe)
             write(facts, student, run.folder)
