@@ -43,7 +43,8 @@ def carry(loaded: Recipe, merging: bool = False) -> None:
     from distrust.processes import rank
 
     with Progress() as progress, opened(loaded, progress.fitting, progress.buying) as (work, task):
-        classes_table(work, merging)
+        if rank() == 0:
+            classes_table(work, merging)
         for warning in work.warnings:
             progress.say(f"Note: {warning}")
         facts, student = carry_out(work, task, loaded)
