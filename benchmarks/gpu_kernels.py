@@ -15,9 +15,10 @@ from statistics import median
 
 import torch
 
+from benchmarks._kernel_numbers import Made, errors, numbers, on
 from benchmarks.harness import Absent, Result
-from benchmarks.kernels import CONTENDERS, PEERS, Made, _floor, _made
-from distrust.losses import forward_kl, linear
+from benchmarks.kernels import CONTENDERS, PEERS, _floor
+from distrust.losses import linear
 from distrust.losses.linear import Projected
 
 SIZES = {  # width of the student, of the teacher, vocabulary, tokens
@@ -42,10 +43,10 @@ def run(quick: bool) -> Result:
     figures: dict[str, float | bool] = {}
     for precision, dtype in PRECISIONS.items():
         figures |= {
-            f"{precision}.max_error{end}": one for end, one in zip(("", ".naive"), _errors(device, dtype), strict=True)
+            f"{precision}.max_error{end}": one for end, one in zip(("", ".naive"), errors(device, dtype), strict=True)
         }
         for size, (width, other, classes, tokens) in (TOY if quick else SIZES).items():
-            made = _on(_made(width, other, classes, tokens), device, dtype)
+            made = on(numbers(width, other, classes, tokens), device, dtype)
             contenders = {f"chunk{one}": _ours(made, one) for one in chunks} | {"two_sided": CONTENDERS["two_sided"](made)}
             if 6 * tokens * classes * dtype.itemsize < LARGEST:
                 contenders["naive"] = CONTENDERS["naive"](made)
@@ -61,11 +62,6 @@ def run(quick: bool) -> Result:
             del made, contenders
     name = torch.cuda.get_device_name() if device.type == "cuda" else "none: on the CPU"
     return Result(figures, {"device": name, "rounds": rounds, "peers": peers or "none installed", "quick": quick}, [0])
-
-
-def _on(made: Made, device: torch.device, dtype: torch.dtype) -> Made:
-    hidden, head, theirs, frozen = (one.detach().to(device, dtype) for one in made[:4])
-    return hidden.requires_grad_(), head.requires_grad_(), theirs, frozen, made[4].to(device)
 
 
 def _ours(made: Made, chunk: int) -> Call:
@@ -104,25 +100,3 @@ def _measured(call: Call, device: torch.device) -> tuple[float, float]:
     end_event.record()
     torch.cuda.synchronize()
     return start_event.elapsed_time(end_event) / 1e3, float(torch.cuda.max_memory_allocated() - before)
-
-
-def _errors(device: torch.device, dtype: torch.dtype) -> list[float]:
-    """The largest difference from double precision of the same numbers, over the largest number: ours, and whole logits'.
-
-    Of the value and both gradients.
-    """
-    made = _on(_made(256, 512, 8192, 300), device, dtype)
-    exact = [one.detach().double().requires_grad_() for one in made[:4]]
-    plain = forward_kl(exact[0] @ exact[1].T, (exact[2] @ exact[3].T).detach()).mean()
-    plain.backward()
-    found = []
-    for value in (
-        lambda: linear.divergence(Projected(made[0], made[1]), Projected(made[2], made[3]))[0],
-        lambda: forward_kl(made[0] @ made[1].T, made[2] @ made[3].T).mean(),
-    ):
-        made[0].grad = made[1].grad = None
-        said = value()
-        said.backward()
-        pairs = [(said.detach(), plain.detach()), (made[0].grad, exact[0].grad), (made[1].grad, exact[1].grad)]
-        found.append(max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs))  # type: ignore[operator, union-attr]
-    return found

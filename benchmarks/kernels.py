@@ -3,8 +3,9 @@
 One process, one thread, process time, contenders in random order, medians of ratios within a round. The floor: the four
 products nobody can leave out (two of logits, two of gradients), chunk by chunk, into buffers that are there. Peak memory is
 of a fresh process each; so are times with huge pages, which torch reads from its environment once. TRL and Liger are
-timed where they are installed (on PYTHONPATH, say), else left out with a line that says so. Knows random numbers of the
-right size; nothing here is a model.
+timed where they are installed (on PYTHONPATH, say), else left out with a line that says so. At one size also towards a
+stored top k, and towards several weighted teachers, each over the products that it cannot leave out: three, or three and
+one a teacher. Errors are of value and gradients. Knows random numbers of the right size; nothing here is a model.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks._kernel_numbers import ALPHA, Made, all_errors, numbers
 from benchmarks.harness import Result
-from distrust.losses import forward_kl, linear
+from distrust.logits import top
+from distrust.losses import linear, topk_kl
 from distrust.losses.linear import Projected
 
-Made = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # student's hidden, head; teacher's hidden, head; labels
 SIZES = {"w256.v32768": (256, 512, 32768), "w256.v50304": (256, 512, 50304), "w768.v32768": (768, 1024, 32768)}
+STORED, TOP, TEACHERS = "w256.v32768", 64, 3  # where stored targets and several teachers are timed, and how many
 MEMORY = (256, 512, 50304, 2048)
 PEERS = {"trl": ("trl", "trl.kernels.chunked_divergence"), "liger": ("liger_kernel", "liger_kernel.chunked_loss")}
 
@@ -46,7 +49,10 @@ def run(quick: bool) -> Result:
     for size, (width, other, classes) in SIZES.items():
         if quick and size == "w768.v32768":
             continue
-        times = _interleaved(_made(width, other, classes, tokens), rounds, ["naive", "two_sided", *peers])
+        others = ["naive", "two_sided", *peers, *(FLOORS if size == STORED else ())]
+        times = _interleaved(numbers(width, other, classes, tokens), rounds, others)
+        for name in FLOORS.keys() & times.keys():
+            figures |= _spread(f"{size}.{name}.x_floor", times[name], times[f"{name}.floor"])
         over = {name: [one / floor for one, floor in zip(took, times["floor"], strict=True)] for name, took in times.items()}
         figures[f"{size}.x_floor"] = median(over["ours"])
         figures[f"{size}.x_floor.low"], figures[f"{size}.x_floor.high"] = min(over["ours"]), max(over["ours"])
@@ -60,7 +66,7 @@ def run(quick: bool) -> Result:
     main = "w256.v50304"
     figures["two_sided"] = figures[f"{main}.two_sided"]
     figures |= {f"x_{name}": figures[f"{main}.x_{name}"] for name in peers}
-    figures["max_error"] = _error()
+    figures |= all_errors()
     for name in ["ours", "naive", *peers]:
         place = "memory_mb.v50304.n2048" if name == "ours" else f"memory_mb.v50304.n2048.{name}"
         if not quick or name in ("ours", "naive"):
@@ -69,20 +75,11 @@ def run(quick: bool) -> Result:
     return Result(figures, settings | {"student/teacher/vocabulary": list(SIZES.values())}, seeds=[0])
 
 
-def _made(width: int, other: int, classes: int, tokens: int) -> Made:
-    draw = torch.Generator().manual_seed(0)
-    sizes = ((tokens, width), (classes, width), (tokens, other), (classes, other))
-    made = [torch.randn(*size, generator=draw) for size in sizes]
-    for one in made[1::2]:
-        one.mul_(2 / one.shape[1] ** 0.5)  # logits of spread 2; in place, or making them would be the peak of memory
-    hidden, head, theirs, frozen = made
-    return hidden.requires_grad_(), head.requires_grad_(), theirs, frozen, torch.randint(classes, (tokens,), generator=draw)
-
-
 def _interleaved(made: Made, rounds: int, others: list[str]) -> dict[str, list[float]]:
     """Seconds of process time a round, by contender; a first round warms up."""
     contenders = {name: CONTENDERS[name](made) for name in ["ours", *others]}
     contenders["floor"] = _floor(made)
+    contenders |= {f"{name}.floor": _floor(made, teachers=FLOORS[name]) for name in FLOORS.keys() & contenders.keys()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     order = random.Random(0)
     for number in range(rounds + 1):
@@ -96,8 +93,14 @@ def _interleaved(made: Made, rounds: int, others: list[str]) -> dict[str, list[f
     return times
 
 
-def _floor(made: Made, chunk: int = linear.CHUNK) -> Callable[[], None]:
-    """The four products, a chunk's logits in buffers that are written again and again."""
+def _spread(name: str, took: list[float], floor: list[float]) -> dict[str, float]:
+    """Times over a floor's, round by round: the median, the least and the most."""
+    over = [one / other for one, other in zip(took, floor, strict=True)]
+    return {name: median(over), f"{name}.low": min(over), f"{name}.high": max(over)}
+
+
+def _floor(made: Made, chunk: int = linear.CHUNK, teachers: int = 1) -> Callable[[], None]:
+    """The four products, with one teacher, a chunk's logits in buffers that are written again and again."""
     hidden, head, theirs, frozen = (one.detach() for one in made[:4])
     s, t = (hidden.new_empty(chunk, len(head)) for _ in range(2))
     to_hidden, to_head = torch.empty_like(hidden), torch.zeros_like(head)
@@ -106,7 +109,8 @@ def _floor(made: Made, chunk: int = linear.CHUNK) -> Callable[[], None]:
         for rows in torch.arange(len(hidden)).split(chunk):
             here = slice(int(rows[0]), int(rows[-1]) + 1)
             torch.mm(hidden[here], head.T, out=s[: len(rows)])
-            torch.mm(theirs[here], frozen.T, out=t[: len(rows)])
+            for _ in range(teachers):
+                torch.mm(theirs[here], frozen.T, out=t[: len(rows)])
             torch.mm(s[: len(rows)], head, out=to_hidden[here])
             torch.addmm(to_head, s[: len(rows)].T, hidden[here], out=to_head, beta=0.0)
 
@@ -123,10 +127,22 @@ def _two_sided(made: Made) -> Callable[[], None]:
 
     def both() -> None:
         teacher.hidden.grad = None
-        found = linear.two_sided(student, teacher, made[4], alpha=0.25)
+        found = linear.two_sided(student, teacher, made[4], alpha=ALPHA)
         (found.student + found.teacher).backward()
 
     return both
+
+
+def _stored(made: Made) -> Callable[[], None]:
+    student, kept = Projected(made[0], made[1]), top(made[2] @ made[3].T, min(TOP, len(made[3])))
+    return lambda: linear.divergence(student, kept, loss=topk_kl)[0].backward()
+
+
+def _several(made: Made) -> Callable[[], None]:
+    student, teacher = Projected(made[0], made[1]), Projected(made[2], made[3])
+    draw = torch.Generator().manual_seed(1)
+    weights = torch.rand(TEACHERS, len(made[0]), generator=draw).softmax(0)  # (M, n), summing to one
+    return lambda: linear.divergence(student, [teacher] * TEACHERS, weights=weights)[0].backward()
 
 
 def _naive(made: Made) -> Callable[[], None]:
@@ -156,24 +172,14 @@ def _liger(made: Made) -> Callable[[], None]:
 
 
 CONTENDERS = {"ours": _ours, "two_sided": _two_sided, "naive": _naive, "trl": _trl, "liger": _liger}
-
-
-def _error() -> float:
-    """The largest difference from double precision over the largest number there: the value, both gradients."""
-    made = _made(256, 512, 8192, 300)
-    _ours(made)()
-    value = linear.divergence(Projected(made[0], made[1]), Projected(made[2], made[3]))[0].detach()
-    exact = [one.detach().double().requires_grad_() for one in made[:4]]
-    plain = forward_kl(exact[0] @ exact[1].T, (exact[2] @ exact[3].T).detach()).mean()
-    plain.backward()
-    pairs = [(value, plain.detach()), (made[0].grad, exact[0].grad), (made[1].grad, exact[1].grad)]
-    return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)  # type: ignore[operator, union-attr]
+CONTENDERS |= {f"top{TOP}": _stored, f"teachers{TEACHERS}": _several}
+FLOORS = {f"top{TOP}": 0, f"teachers{TEACHERS}": TEACHERS}  # teachers' products that each cannot leave out
 
 
 def over_floor(size: str, tokens: int, rounds: int) -> list[float]:
     """Ours over the floor: the median of rounds, the least and the most."""
     torch.set_num_threads(1)
-    times = _interleaved(_made(*SIZES[size], tokens), rounds, [])
+    times = _interleaved(numbers(*SIZES[size], tokens), rounds, [])
     over = [one / floor for one, floor in zip(times["ours"], times["floor"], strict=True)]
     return [median(over), min(over), max(over)]
 
@@ -195,8 +201,8 @@ def peak(name: str) -> float:
     """What `_memory` runs: one pass over few tokens, so that what libraries keep is not counted, and then over all."""
     torch.set_num_threads(1)
     width, other, classes, tokens = MEMORY
-    CONTENDERS[name](_made(width, other, 64, 300))()
-    made = _made(width, other, classes, tokens)
+    CONTENDERS[name](numbers(width, other, 64, 300))()
+    made = numbers(width, other, classes, tokens)
     before = _highest()
     CONTENDERS[name](made)()
     return (_highest() - before) / 1024
