@@ -28,13 +28,13 @@ CONTROLS = {
     "okd.alpha0": "α = 0, labels without the pull",
 }
 AGAINST = ("forward", "reverse", "gkd", *CONTROLS, "taid", "distillm", "gkd_forward")
-DIGITS = {"excess_error": 0, "seconds": 0}
+DIGITS = {"excess_error": 0, "seconds": 0, "seconds_to_forward": 0}
 Figures = dict[str, Any]
 
 
 def tables() -> str:
     """All tables as markdown: the cost of a step, a step beside TRL's, and quality."""
-    return "\n".join([*_part("okd_cost", _cost), *_part("language_step", _beside), *_part("okd", lines)])
+    return "\n".join([*_part("okd_step", _cost), *_part("trainer_step", _beside), *_part("okd", lines)])
 
 
 def _part(name: str, said: Callable[[Figures, Figures], list[str]]) -> list[str]:
@@ -64,7 +64,11 @@ def _cost(of: Figures, how: Figures) -> list[str]:
         times = _value(of, f"{name}.x_forward")
         rows.append(f"| {what} | {times} | {of[f'{name}.counted']:.2f} | {of[f'{name}.over_count']:.2f} |")
     sizes = ", ".join(f"{name} {value}" for name, value in how.items() if name not in ("rounds", "intervals"))
-    return [f"Random weights: {sizes}; {how['rounds']} rounds.", "", *rows, ""]
+    goals = [
+        _goal("`okd` with all layers within 5 % of the count of operations", of["okd.over_count"], most=1.05),
+        _goal("the last quarter over a stored trunk at most 1.1 steps", of["okd.last_quarter.stored.x_forward"], most=1.1),
+    ]
+    return [f"Random weights: {sizes}; {how['rounds']} rounds.", "", *rows, "", f"Goals: {'; '.join(goals)}.", ""]
 
 
 def _beside(of: Figures, how: Figures) -> list[str]:
@@ -77,7 +81,22 @@ def _beside(of: Figures, how: Figures) -> list[str]:
         own, its = (f"{of[f'{name}.{who}_ms_a_step']:.0f}" for who in ("ours", "trl"))
         rows.append(f"| {name} | {own} | {its} | {_value(of, f'{name}.x_trl')} |")
     said = "; ".join(f"{name}: {value}" for name, value in how.items() if name not in ("trl", "intervals"))
-    return [f"Beside the GKD trainer of TRL {how['trl']} with lambda 0, first gradients alike. {said}.", "", *rows, ""]
+    goal = [
+        f"Goal: {_goal('at least 1.5 times as fast as that trainer, batches of 4', of['w64.batch4.x_trl'], least=1.5)}.",
+        "",
+    ]
+    return [
+        f"Beside the GKD trainer of TRL {how['trl']} with lambda 0, first gradients alike. {said}.",
+        "",
+        *rows,
+        "",
+        *goal,
+    ]
+
+
+def _goal(what: str, value: float, least: float = -math.inf, most: float = math.inf) -> str:
+    """A goal, what was measured, and whether that is it."""
+    return f"{what}: {value:.2f}, **{'met' if least <= value <= most else 'missed'}**"
 
 
 def lines(of: Figures, how: Figures) -> list[str]:
@@ -89,7 +108,28 @@ def lines(of: Figures, how: Figures) -> list[str]:
         found += _cell(of, how, cell)
     for ours in ("okd", "okd.last"):
         found += _verdicts(of, ours, cells)
-    return [*found, *_drifts(of, cells)]
+    return [*found, *_drifts(of, cells), *_goals(of, how, cells)]
+
+
+def _goals(of: Figures, how: Figures, cells: list[str]) -> list[str]:
+    """The goals beside what was measured, so far as all of it is there."""
+    widths, missing = [cell for cell in WIDTHS if cell in cells], len(WIDTHS) - int(of.get("gaps", 0))
+    if not widths or "gaps_won_over_gkd" not in of or "gaps_won_over_reverse_kl" not in of:
+        return ["Goals: not measured yet.", ""]
+    start = f"Goals, over {of['gaps']:.0f} widths of students" + (f" ({missing} are not measured yet)" if missing else "")
+    parts = [
+        _goal(
+            f"`{other}` beaten in KL on held-out texts, every seed above any of its, on two of three widths",
+            of[name],
+            least=2,
+        )
+        for other, name in (("gkd", "gaps_won_over_gkd"), ("reverse", "gaps_won_over_reverse_kl"))
+    ]
+    parts.append(_goal("time over `gkd`'s at most a half", of["time_over_gkd"], most=0.5))
+    if (name := "gain_over_forward_kl.equal_cost") in of:
+        parts.append(_goal("KL below the plain forward divergence's at equal cost, nats", of[f"{name}.low"], least=1e-9))
+        parts[-1] += f" (least of all students; mean {of[name]:.3f}, most {of[f'{name}.high']:.3f})"
+    return [f"{start}: {'; '.join(parts)}.", ""]
 
 
 def kind(cell: str) -> str:
@@ -99,7 +139,7 @@ def kind(cell: str) -> str:
 
 
 def _cell(of: Figures, how: Figures, cell: str) -> list[str]:
-    shown = SHOWN[kind(cell)] | {"seconds": "s"}
+    shown = SHOWN[kind(cell)] | {"seconds": "s", "seconds_to_forward": "s to the KL `forward` ends at"}
     methods = [name for name in how if f"{cell}.{name}.kl" in of]
     seeds = sorted({int(of[f"{cell}.{name}.seeds"]) for name in methods})
     said = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -176,7 +216,8 @@ def _sentences(of: Figures, ours: str, cells: list[str]) -> list[str]:
         "the other in any, `-`: worse, `=`: they overlap. Then its time as a multiple of the other's."
     ]
     if least < 3:
-        found.append(f"Some cells have {least} seed{'' if least == 1 else 's'} so far, in which a sign decides nothing.")
+        few = ", ".join(cell for cell in cells if int(of[f"{cell}.{ours}.seeds"]) < 3)
+        found.append(f"Of {few} there are fewer than three seeds, in which a sign decides nothing.")
     widths = [cell for cell in WIDTHS if cell in cells and all(f"{cell}.{one}.kl" in of for one in ("reverse", "gkd"))]
     for name in _judged(WIDTHS[0]) if widths else ():
         ahead = [cell for cell in widths if {sign(of, cell, ours, one, name) for one in ("reverse", "gkd")} == {"+"}]

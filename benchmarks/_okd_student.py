@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -36,6 +37,7 @@ from distrust.teachers.local_writer import LocalWriter
 from distrust.teachers.recorded import RecordedTeacher
 
 WRITTEN = (7, 8, 9)  # seeds with which a student writes what it is judged by
+WATCHED = 50  # validation items on which each epoch's end is judged
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "fine_tuning": ("distill", {}),
     "forward": ("gkd", {"on_policy": 0}),
@@ -74,7 +76,7 @@ class Task:
 
 
 def figures(task: Task) -> dict[str, float]:
-    """Its figures, and process seconds of its steps and of everything."""
+    """Its figures, process seconds of its steps and of everything, and its path: by epoch, as `path` reads it."""
     began = time.process_time()
     asked, read = teacher(task.cell.texts), texts(task.cell.texts)
     begun = student(task.cell, task.seed)
@@ -86,6 +88,7 @@ def figures(task: Task) -> dict[str, float]:
         save_seconds=1e9,
     )
     said = RecordedTeacher(Recorded(kind="recorded", name="texts", column="completion"), OPEN, read.pool, ANSWERS)
+    watched = Watched(task, read.valid.select(range(min(WATCHED, len(read.valid)))), begun)
     with tempfile.TemporaryDirectory() as folder:
         work = Run(
             Path(folder),
@@ -93,9 +96,10 @@ def figures(task: Task) -> dict[str, float]:
             answers=ANSWERS,
             pool=read.pool,
             teachers=[said] if task.method == "fine_tuning" else [said, asked],
-            new_student=lambda seed: copied(begun),
+            new_student=lambda seed: watched.new(),
             options=loop,
             seed=task.seed,
+            progress=watched,
         )
         method, options = find(*METHODS[task.method])
         first: list[float] = []
@@ -105,11 +109,41 @@ def figures(task: Task) -> dict[str, float]:
             else:
                 trained = method.run(work, options)
             kept = sum(value for name, value in work.stages.seconds.items() if name.startswith("trunk"))
-            seconds = sum(work.fits["student"].seconds) + sum(first) + kept
+            steps = list(accumulate(work.fits["student"].seconds, initial=sum(first) + kept))
     found = _judged(writer(trained), task, read.valid if task.search else read.test)
     last = work.fits["student"].history[-1]
     found |= {"drift": last["drift"]} if "drift" in last else {}
-    return {**found, "seconds": seconds, "whole_seconds": time.process_time() - began}
+    for epoch, (at, kl) in enumerate(zip(steps, watched.kl, strict=True)):
+        found |= {f"path.{epoch}.seconds": at, f"path.{epoch}.kl": kl}
+    return {**found, "seconds": steps[-1], "whole_seconds": time.process_time() - began}
+
+
+def path(of: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Seconds of steps so far, and KL(teacher ‖ student) on validation items: before training, and after each epoch."""
+    epochs = sum(name.startswith("path.") and name.endswith(".kl") for name in of)
+    return [(of[f"path.{epoch}.seconds"], of[f"path.{epoch}.kl"]) for epoch in range(epochs)]
+
+
+class Watched:
+    """A student in training, judged at each epoch's end on items that nothing learns from; no step's time contains it."""
+
+    def __init__(self, task: Task, items: Items, begun: CausalStudent) -> None:
+        self._original, self._items, self._begun, self._latest = teacher(task.cell.texts).model, items, begun, begun
+        self._said = begun.reader.completions(items.columns["completion"])[0]
+        self.kl = [self._judged()]
+
+    def new(self) -> CausalStudent:
+        """The student before training; the last one that is asked for is the one in training."""
+        self._latest = copied(self._begun)
+        return self._latest
+
+    def __call__(self, name: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """A run's progress."""
+        if name == "student":
+            self.kl.append(self._judged())
+
+    def _judged(self) -> float:
+        return following(self._latest, self._original, self._items, self._said).kl
 
 
 def _tuned_first(work: Run, asked: LocalWriter, loop: Train, then: Callable[[], Any], took: list[float]) -> Any:

@@ -40,3 +40,14 @@ def test_kernels_at_toy_sizes() -> None:
 def test_students_at_toy_sizes() -> None:
     figures = gpu_okd.run(quick=True).figures
     assert figures["verse.toy.32.okd.drift"] > 0 and "verse.toy.32.forward.kl" in figures
+    assert 0 < figures["verse.toy.32.forward.seconds_to_forward"] <= figures["verse.toy.32.forward.seconds"]
+
+
+def test_controls_and_alphas_are_among_the_gpus_students() -> None:
+    searched = gpu_okd.searches(gpu_okd.TOY)
+    told = {one: {"kl": 1.0, "kl_own": one.rate, "seconds": 2.0 if one.method == "okd" else 1.0} for one in searched}
+    plan = gpu_okd.planned(told, gpu_okd.TOY)
+    wanted = {"okd.alpha0", "tuned_first", "forward_longer", "okd.alpha25", "okd.alpha50"}
+    assert wanted <= {one.method for one in plan} == set(gpu_okd.NAMES) and len(plan) == 3 * len(gpu_okd.NAMES)
+    assert {one.epochs for one in plan if one.method == "forward_longer"} == {2 * gpu_okd.EPOCHS}
+    assert {one.rate for one in plan} == {min(gpu_okd.RATES)}

@@ -47,19 +47,71 @@ def test_the_page_says_where_a_control_ties_okd_and_where_okd_loses() -> None:
 def test_the_page_says_that_one_seed_decides_nothing() -> None:
     of = _figures("many.32", {"okd": (1.0, 1.0), "forward": (1.3, 1.3)}, seeds=1)
     said = "\n".join(lines(of, _how(["many.32"])))
-    assert "1 seed so far, in which a sign decides nothing" in said and "widths" not in said
+    assert "Of many.32 there are fewer than three seeds, in which a sign decides nothing" in said and "widths" not in said
 
 
-def test_a_student_is_planned_once_its_rate_is_known() -> None:
+def _told(task: Task, okd_costs: float) -> dict[str, float]:
+    """What a student might have come to; the smaller a rate the better, and okd as dear as is said."""
+    epoch = okd_costs if task.method == "okd" else 1.0
+    return {"kl": 1.0, "kl_own": task.rate, "seconds": task.epochs * epoch}
+
+
+def test_a_student_is_planned_once_its_rate_is_known_and_the_longer_once_okds_cost_is() -> None:
     search = okd.searches()
     assert not okd.planned({})
-    found = {task: {"kl": 1.0, "kl_own": task.rate} for task in search if task.cell == ONE and task.method == "forward"}
+    found = {task: _told(task, 2.4) for task in search if task.cell == ONE and task.method == "forward"}
     plan = okd.planned(found)
-    assert {task.method for task in plan} == {"forward", "forward_longer"}, "which goes by the same rate"
+    assert {task.method for task in plan} == {"forward"}, "nobody knows what okd costs"
     assert {task.rate for task in plan} == {min(okd.RATES)} and {task.seed for task in plan} == set(okd.SEEDS)
     assert [task.seed for task in plan] == sorted(task.seed for task in plan), "seed by seed"
-    whole = okd.planned({task: {"kl": 1.0, "kl_own": task.rate} for task in search})
-    assert len(whole) == len(set(whole)) == 3 * (len(okd.WHOLE) * len(METHODS) + len(okd.OTHERS) * len(okd.FEWER))
+    assert {task.seed for task in plan if task.cell in okd.ONCE} == {okd.SEEDS[0]}
+    found = {task: _told(task, 2.4) for task in search}
+    plan, timed = okd.planned(found), {task.cell for task in search}
+    longer = {task.cell: task.epochs for task in plan if task.method == okd.LONGER}
+    assert longer == {cell: 29 if cell.texts in KINDS else 10 for cell in timed}, "12 and 4 epochs times 2.4"
+    found |= {task: _told(task, 1.5) for task in plan if task.seed == okd.SEEDS[0]}
+    whole = okd.planned(found)
+    longer = {task.cell: task.epochs for task in whole if task.method == okd.LONGER}
+    assert {longer[cell] for cell in longer.keys() - timed} == {6}, "as the first seed's students took, where none searched"
+    assert all(longer[cell] in (10, 29) for cell in timed), "a search's time stands"
+    students = 3 * (len(okd.WHOLE) * len(METHODS) + len(okd.OTHERS) * len(okd.FEWER)) + len(okd.ONCE) * len(okd.FEWEST)
+    assert len(whole) == len(set(whole)) == students
+
+
+def _walked(seconds: float, kl: list[float], held_out: float) -> dict[str, float]:
+    """A student's figures: an epoch of so many seconds after another, validated at each."""
+    steps = {f"path.{epoch}.seconds": epoch * seconds for epoch in range(len(kl))}
+    steps |= {f"path.{epoch}.kl": value for epoch, value in enumerate(kl)}
+    return {**steps, "kl": held_out, "kl_own": 1.0, "rouge_l": 0.3, "seconds": seconds * (len(kl) - 1), "whole_seconds": 9.0}
+
+
+def test_time_to_quality_and_the_goals_figures_by_their_fixed_names() -> None:
+    found = {
+        Task(ONE, "forward", 0, 3e-3, 2): _walked(2, [4.0, 2.0, 1.0], 1.1),
+        Task(ONE, "okd", 0, 6e-3, 2): _walked(5, [4.0, 1.5, 0.5], 0.9),
+        Task(ONE, "gkd", 0, 6e-3, 2): _walked(20, [4.0, 2.0, 1.5], 1.2),
+        Task(ONE, "forward_longer", 0, 3e-3, 3): _walked(2, [4.0, 2.0, 1.0, 0.9], 0.95),
+        Task(ONE, "okd", okd.SEARCH_SEED, 6e-3, 2, search=True): _walked(5, [4.0, 0.1, 0.1], 0.1),
+    }
+    tasks = [task for task in found if not task.search]
+    of = okd.result(found, tasks).figures
+    at = ONE.name
+    assert of[f"{at}.forward.seconds_to_forward"] == 4 and of[f"{at}.forward_longer.seconds_to_forward"] == 4
+    assert of[f"{at}.okd.seconds_to_forward"] == 7.5, "half of its second epoch"
+    assert f"{at}.gkd.seconds_to_forward" not in of and of[f"{at}.gkd.seeds_that_reach_forward"] == 0
+    assert not [name for name in of if "path." in name]
+    assert of["gaps_won_over_gkd"] == of["gaps"] == 1 and of["gaps_won_over_gkd.kl_own"] == 0
+    assert "gaps_won_over_reverse_kl" not in of and of["time_over_gkd"] == 10 / 40
+    assert of["gain_over_forward_kl.equal_cost"] == pytest.approx(0.05)
+
+
+def test_the_page_says_which_goals_are_missed() -> None:
+    of = _figures("stories.32", {"okd": (1.0, 1.2), "forward": (1.3, 1.4)})
+    assert "Goals: not measured yet." in lines(of, _how(["stories.32"]))
+    of |= {"gaps": 3, "gaps_won_over_gkd": 2, "gaps_won_over_reverse_kl": 1, "time_over_gkd": 0.75}
+    of |= {f"gain_over_forward_kl.equal_cost{end}": value for end, value in (("", 0.1), (".low", -0.1), (".high", 0.2))}
+    (said,) = [line for line in lines(of, _how(["stories.32"])) if line.startswith("Goals")]
+    assert said.split("**")[1::2] == ["met", "missed", "missed", "missed"] and "over 3 widths" in said
 
 
 def test_a_student_is_measured_once_and_left_to_whoever_is_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,13 +75,13 @@ Contender = Callable[[World], Trained]
 def run(quick: bool) -> Result:
     """Interleaved rounds of an epoch each, after one that warms up; `quick`: the smaller models alone, fewer rounds."""
     if importlib.util.find_spec("trl") is None:
-        raise Absent("The benchmark language_step needs TRL: pip install 'distrust[bench]'.")
+        raise Absent("The benchmark trainer_step needs TRL: pip install 'distrust[bench]'.")
     torch.set_num_threads(1)
     rounds = 3 if quick else 5
     figures: dict[str, float | bool] = {}
     for name, batch in ((MAIN, 4),) if quick else ((MAIN, 4), (MAIN, 16), ("w256", 4)):
         figures |= _measured(f"{name}.batch{batch}", world(SIZES[name], batch, 8), rounds)
-    figures["x_trl"] = figures[f"{MAIN}.batch4.x_trl"]
+    figures["x_trl_gkd"] = figures[f"{MAIN}.batch4.x_trl"]
     sizes = {name: f"student {own}, teacher {its} (width, layers)" for name, (own, its) in SIZES.items()}
     tokens = f"prompts of {PROMPT} and completions of {COMPLETION} on average, up to half as many more or fewer"
     settings = {"vocabulary": VOCABULARY, "tokens": tokens, **sizes, "rounds": rounds, "intervals": "least and most"}

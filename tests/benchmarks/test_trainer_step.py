@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.harness import Absent
-from benchmarks.language_step import CONTENDERS, run, world
+from benchmarks.trainer_step import CONTENDERS, run, world
 from distrust.losses import forward_kl
 from distrust.processes import mix
 from distrust.students.completions import IGNORED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,7 @@ def run(quick: bool) -> Result:
     figures |= {
         f"{name}.over_count": figures[f"{name}.x_forward"] / figures[f"{name}.counted"] for name in over if name != "forward"
     }
+    figures |= fixed(figures)
     figures["forward_ms_a_step"] = median(took["forward"]) * 1e3 / (ITEMS / BATCH)
     told = {
         "batch": BATCH,
@@ -79,6 +80,15 @@ def run(quick: bool) -> Result:
         "vocabulary": VOCABULARY,
     }
     return Result(figures, told | {"intervals": "least and most of the rounds"}, [0])
+
+
+def fixed(of: Mapping[str, float | bool]) -> dict[str, float | bool]:
+    """Figures under fixed names: a step of okd over forward KL's and over the count, and over a stored trunk."""
+    return {
+        "over_forward_kl": of["okd.x_forward"],
+        "over_operations": of["okd.over_count"],
+        "trunk_over_forward_kl": of["okd.last_quarter.stored.x_forward"],
+    }
 
 
 def _epoch(name: str, items: Items, sizes: dict[str, Sizes]) -> float:
