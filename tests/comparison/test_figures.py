@@ -77,6 +77,24 @@ def test_ranks_share_ties() -> None:
     assert [(row["method"], row["rank"]) for row in ranks] == [("a", 1.5), ("b", 1.5), ("c", 3.0)]
 
 
+def test_a_setting_has_its_ranks_and_how_each_method_learned() -> None:
+    right = draws(0.5, 0)
+    found = [
+        Outcome(method, "", seed, right if method == "b" or seed else right & False, None, 1.0, 0, None, learned=learned)
+        for method, seed, learned in (
+            ("a", 0, {"loss": [4.0, 2.0, 1.0], "validation": [1.0, 1.0]}),
+            ("a", 1, {"loss": [2.0, 1.0]}),
+            ("b", 0, {}),
+            ("b", 1, {"loss": [1.0]}),
+        )
+    ]
+    rows = {row["method"]: row for row in compared(found, {}, {"": {}})["settings"][0]["rows"]}
+    assert (rows["a"]["rank"], rows["b"]["rank"]) == (1.75, 1.25), "last and tied; first and tied"
+    by_hand = [{"value": 3.0, "low": 2.0, "high": 4.0}, {"value": 1.5, "low": 1.0, "high": 2.0}]
+    assert rows["a"]["learned"] == {"loss": by_hand}, "what all seeds have, as far as all came"
+    assert rows["b"]["learned"] == {}
+
+
 def test_nothing_carried_out_is_no_crash() -> None:
     assert compared([], {"a": "No."}, {"x": {}})["settings"][0]["rows"] == []
 

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 import torch
 
+from distrust import train
+from distrust.build import opened
 from distrust.comparison.cells import cells, chosen
 from distrust.comparison.figures import compared
 from distrust.comparison.work import outcomes, paid, read
 from distrust.files import read_json
+from distrust.methods import find
 from distrust.recipe_file import load_recipe
 from distrust.store import load_tensors
 from tests import test_generation, worlds
@@ -50,8 +53,43 @@ def test_cells_share_stages_and_are_what_single_runs_are(tmp_path: Path) -> None
     assert (cell.folder / "report.html").is_file()
     outcome = read(cell)
     assert outcome is not None and outcome.seconds > 0
+    for one in every:
+        known = read(one)
+        assert known is not None and list(known.learned) == ["loss"] and len(known.learned["loss"]) >= 2
     shown = read_json(cell.folder / "metrics.json")["test"]["student"]["accuracy"]["value"]
     assert float(outcome.right.double().mean()) == pytest.approx(shown)
+
+
+def test_a_seed_pairs_the_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gold, initial weights and batches as the loop has them, of methods that learn from every item."""
+    recipe = worlds.recipe(tmp_path, train={"num_train_epochs": 2, "per_device_train_batch_size": 32})
+    steps: list[tuple[str, ...]] = []
+    starts: list[dict[str, torch.Tensor]] = []
+    step = train._step
+
+    def watched(loop: Any, rows: torch.Tensor, number: int, total: int) -> Any:
+        if loop.task.name == "student":
+            if number == 0:
+                starts.append({name: value.clone() for name, value in loop.sides[0].student.module.state_dict().items()})
+            steps.append(loop.task.labelled.told().items.select(rows.tolist()).ids)
+        return step(loop, rows, number, total)
+
+    monkeypatch.setattr(train, "_step", watched)
+    gold, batches = {}, {}
+    for cell in cells(chosen(load_recipe(recipe), ["distill", "elr", "small-loss"], 2)):
+        method, options = find(cell.method, {})
+        with opened(cell.recipe) as (run, _):
+            method.run(run, options)
+            gold[cell.method, cell.seed] = (run.gold.ids, run.gold.labels.tolist())
+        batches[cell.method, cell.seed], steps = steps, []
+    weights = dict(zip(batches, starts, strict=True))
+    for seed in (0, 1):
+        for method in ("elr", "small-loss"):
+            assert gold[method, seed] == gold["distill", seed]
+            assert batches[method, seed] == batches["distill", seed] and len(batches[method, seed]) == 2 * 5
+            assert all(torch.equal(value, weights["distill", seed][name]) for name, value in weights[method, seed].items())
+    assert gold["distill", 0] != gold["distill", 1] and batches["distill", 0] != batches["distill", 1]
+    assert any(not torch.equal(value, weights["distill", 1][name]) for name, value in weights["distill", 0].items())
 
 
 def test_what_is_done_is_not_done_again_and_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from distrust.report.text import plain
 from tests.report.worlds import HOSTILE
 
 
-def outcomes(shares: dict[str, float], setting: str = "", seeds: int = 2) -> list[Outcome]:
+def outcomes(
+    shares: dict[str, float], setting: str = "", seeds: int = 2, learned: dict[str, list[float]] | None = None
+) -> list[Outcome]:
     found = []
     for seed in range(seeds):
         draw = torch.rand(300, generator=torch.Generator().manual_seed(seed))
         for place, (method, share) in enumerate(shares.items()):
-            found.append(Outcome(method, setting, seed, draw < share, 0.5, 1.0 + place, 10 * place, float(place)))
+            price = (0.5, 1.0 + place, 10 * place, float(place))
+            found.append(Outcome(method, setting, seed, draw < share, *price, learned=learned or {}))
     return found
 
 
@@ -79,6 +83,35 @@ def test_one_chart_shows_four_methods_and_another_the_rest() -> None:
     shares = {f"m{place}": 0.5 + place / 20 for place in range(6)}
     page = render(known([one for name in settings for one in outcomes(shares, name)], settings))
     assert page.count('class="line-3" points') == 1 and page.count('class="line-1" points') == 2
+
+
+def test_curves_over_a_grid_have_their_intervals() -> None:
+    settings = {f"gold.size={size}": {"gold.size": size} for size in (10, 20, 40)}
+    found = known([one for name in settings for one in outcomes({"a": 0.9, "b": 0.6}, name)], settings)
+    page = render(found)
+    bands = [path.split() for path in re.findall(r'<polygon class="band-\d" points="([^"]*)"', page)]
+    assert [len(band) for band in bands] == [6, 6], "high ends there, low ends back"
+    lines = re.findall(r'<polyline class="line-\d" points="([^"]*)"', page)
+    for band, line in zip(bands, lines, strict=True):
+        for point, high, low in zip(line.split(), band, reversed(band), strict=False):
+            (x, y), (x_high, top), (x_low, bottom) = (tuple(map(float, one.split(","))) for one in (point, high, low))
+            assert x == x_high == x_low and top < y < bottom
+
+
+def test_how_methods_learned_is_drawn_and_validation_goes_first() -> None:
+    trained = {"loss": [2.0, 1.0, 0.5]}
+    page = render(known(outcomes({"a": 0.9, "b": 0.6}, learned=trained)))
+    assert "How each learned: loss over" in page and "its height cannot" in page and page.count("<polygon") == 2
+    page = render(known(outcomes({"a": 0.9, "b": 0.6}, learned={**trained, "validation": [1.0, 0.5, 0.75]})))
+    assert "loss on the validation items" in page and "its height cannot" not in page
+    mixed = outcomes({"a": 0.9}, learned={**trained, "validation": [1.0, 0.5, 0.75]}) + outcomes({"b": 0.6}, learned=trained)
+    assert "How each learned: loss over" in render(known(mixed)), "one measure for all"
+    assert "How each learned" not in render(known(outcomes({"a": 0.9}, learned={"loss": [1.0]})))
+
+
+def test_mean_ranks_over_seeds_are_shown() -> None:
+    page = render(known(outcomes({"a": 0.9, "b": 0.6, "c": 0.3}, seeds=3)))
+    assert "mean rank" in page and page.count('<td class="n">3.00</td>') == 1, "c is the third of every seed, and costs 2"
 
 
 def test_hostile_names_are_inert() -> None:

@@ -6,7 +6,7 @@ Knows which test items each cell is right about, seconds and money. Knows nothin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import mean, median
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 from distrust.evaluate import Difference, Interval, holm, paired_difference, paired_test
 
 PRICES = ("calls", "prompt_tokens", "completion_tokens", "money")
+MEASURES = ("validation", "loss")  # of an epoch
 RESAMPLES = 4000  # more than an interval needs: p-values are multiplied by the number of tests
 
 
@@ -34,6 +35,7 @@ class Outcome:
     money: float | None  # None is "unknown", never 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    learned: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of MEASURES, an epoch each
 
 
 def compared(
@@ -49,8 +51,9 @@ def compared(
     Returns:
         Per setting a row for each method, best first: accuracy over seeds and items with its interval, the difference from
         the first row with an interval and a p-value corrected over all pairs of the setting (Holm), whether it is best or
-        tied, its mean rank over seeds, seconds, calls, tokens and money (mean, and of each seed), and whether it lies on the
-        fronts of accuracy against money and seconds. Seeds that a method lacks are left out of its pairs.
+        tied, its mean rank over the seeds that every method has, seconds, calls, tokens and money (mean, and of each seed),
+        how it learned, and whether it lies on the fronts of accuracy against money and seconds. Seeds that a method lacks
+        are left out of its pairs.
     """
     return {
         "settings": [
@@ -71,8 +74,10 @@ def _setting(name: str, values: Mapping[str, Any], outcomes: Sequence[Outcome]) 
     }
     tested = {pair: found for pair, found in pairs.items() if found is not None}
     corrected = dict(zip(tested, holm([chance for _, chance in tested.values()]), strict=True))
+    ranks = {one["method"]: one["rank"] for one in _ranks(outcomes)}
     for row in rows:
         pair = (rows[0]["method"], row["method"])
+        row["rank"] = ranks.get(row["method"])
         row["behind"] = tested[pair][0] if pair in tested else None
         row["p"] = corrected.get(pair)
         row["best_or_tied"] = pair not in tested or corrected[pair] >= 0.05
@@ -103,8 +108,19 @@ def _row(method: str, seeds: Mapping[int, Outcome]) -> dict[str, Any]:
         "nll": _known([seeds[seed].nll for seed in order]),
         "seconds": median(seeds[seed].seconds for seed in order),
         **{price: _known([getattr(seeds[seed], price) for seed in order]) for price in PRICES},
+        "learned": _learned([seeds[seed].learned for seed in order]),
         "spent_by_seed": [{price: getattr(seeds[seed], price) for price in PRICES} for seed in order],
     }
+
+
+def _learned(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[dict[str, float]]]:
+    """By measure that all seeds have: mean, least and most of them in each epoch that all came to."""
+    found = {}
+    for name in MEASURES:
+        if all(name in one for one in histories):
+            epochs = zip(*(one[name] for one in histories), strict=False)
+            found[name] = [{"value": mean(values), "low": min(values), "high": max(values)} for values in epochs]
+    return found
 
 
 def _known(values: Sequence[float | None]) -> float | None:

@@ -5,6 +5,7 @@ Knows folders and what a finished cell leaves. Knows no method, and judges nothi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from distrust.build import LEDGER, as_they_are, opened
 from distrust.comparison.cells import Cell
-from distrust.comparison.figures import Outcome
+from distrust.comparison.figures import MEASURES, Outcome
 from distrust.comparison.workers import Tell, side_by_side
 from distrust.errors import DistrustError
 from distrust.evidence import join
@@ -83,8 +84,18 @@ def read(cell: Cell) -> Outcome | None:
     right = tensors["prediction.student"].argmax(-1) == tensors["test_labels"]
     return Outcome(
         *(cell.method, cell.setting, cell.seed, right, known["nll"], known["seconds"], known["calls"], known["money"]),
-        *(known.get(name) for name in TOKENS),  # an older cell has none
+        prompt_tokens=known.get("prompt_tokens"),  # an older cell has none
+        completion_tokens=known.get("completion_tokens"),
+        learned=_learned(cell),
     )
+
+
+def _learned(cell: Cell) -> dict[str, list[float]]:
+    """What the fit of a cell's student came to in each epoch."""
+    rows = [json.loads(line) for line in (cell.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    fit = "student" if any(row["fit"] == "student" for row in rows) else cell.recipe.method.name
+    own = [row for row in rows if row["fit"] == fit]
+    return {name: [row[name] for row in own] for name in MEASURES if own and all(name in row for row in own)}
 
 
 def paid(folder: Path) -> dict[str, Any] | None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from markupsafe import Markup
 
 from distrust.report.text import inert
 
 Points = Sequence[tuple[float, float]]
+Spans = Sequence[tuple[float, Mapping[str, float]]]  # x, and of y `value`, `low` and `high`
+Point = TypeVar("Point")
 MOST_POINTS = 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 10, 40
 
@@ -28,6 +31,21 @@ def lines(series: Mapping[str, Points], x_label: str, width: int = 340, height: 
         _curve([at(x, y) for x, y in _thinned(curve)], f"line-{k}") for k, curve in enumerate(series.values())
     )
     return at.frame(x_label, body)
+
+
+def banded(series: Mapping[str, Spans], x_label: str, width: int = 340, height: int = 200) -> Markup:
+    """Some curves over one axis, each before its intervals; the k-th by the classes ``line-k`` and ``band-k``."""
+    across = [x for curve in series.values() for x, _ in curve]
+    y_ticks = ticks([one[end] for curve in series.values() for _, one in curve for end in ("low", "high")])
+    x_ticks = [tick for tick in ticks(across) if min(across) <= tick <= max(across)]
+    at = _Axes((min(across), max(across)), (y_ticks[0], y_ticks[-1]), x_ticks, y_ticks, width, height)
+    bands, curves = Markup(""), Markup("")
+    for k, curve in enumerate(_thinned(curve) for curve in series.values()):
+        edge = [at(x, one["high"]) for x, one in curve] + [at(x, one["low"]) for x, one in reversed(curve)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in edge)
+        bands += Markup('<polygon class="band-{}" points="{}"/>').format(k, path)
+        curves += _curve([at(x, one["value"]) for x, one in curve], f"line-{k}")
+    return at.frame(x_label, bands + curves)
 
 
 def diagram(series: Mapping[str, Sequence[Mapping[str, float]]], width: int = 260, height: int = 250) -> Markup:
@@ -153,7 +171,7 @@ class _Axes:
         return drawing.format(self.width, self.height, grid, body)
 
 
-def _thinned(curve: Points) -> Points:
+def _thinned(curve: Sequence[Point]) -> Sequence[Point]:
     stride = -(-len(curve) // MOST_POINTS)
     return [*curve[::stride], curve[-1]] if stride > 1 else curve
 

@@ -14,8 +14,9 @@ import yaml
 from markupsafe import Markup
 
 from distrust import __version__
+from distrust.comparison.figures import MEASURES
 from distrust.files import write_atomically, write_json
-from distrust.report.charts import lines, scatter, ticks
+from distrust.report.charts import Spans, banded, scatter, ticks
 from distrust.report.page import environment
 from distrust.report.text import plain
 
@@ -45,7 +46,10 @@ def render(known: Mapping[str, Any]) -> str:
             m=known,
             sentence=sentence(known),
             paid=priced(known["paid"]) if known.get("paid") else None,
-            settings=[{**one, "dots": _dots(one["rows"]), "fronts": _fronts(one["rows"])} for one in known["settings"]],
+            settings=[
+                {**one, "dots": _dots(one["rows"]), "fronts": _fronts(one["rows"]), "learning": _learning(one["rows"])}
+                for one in known["settings"]
+            ],
             curves=_curves(known["settings"]),
             recipe=yaml.safe_dump(known["recipe"], sort_keys=False, allow_unicode=True, width=100),
         )
@@ -110,24 +114,35 @@ def _fronts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Markup]]:
     return found
 
 
+def _learning(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How each method's student learned: by the loss on validation items where all have it, else by what each minimises."""
+    measure = next((name for name in MEASURES if rows and all(row["learned"].get(name) for row in rows)), MEASURES[-1])
+    series = {}
+    for row in rows:
+        epochs = row["learned"].get(measure, ())  # of one method ten, of another a thousand small ones
+        series[row["method"]] = [(100 * place / len(epochs), one) for place, one in enumerate(epochs, 1)]
+    return {"measure": measure, "charts": _charts(series, "% of its epochs")}
+
+
 def _curves(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Accuracy over each grid key that takes numbers, the other keys held: a chart for each of their combinations."""
     keys = [key for key in settings[0]["values"] if all(_number(one["values"][key]) for one in settings)] if settings else []
     charts = []
     for key in keys:
-        held: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        held: dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]] = {}
         for one in settings:
             rest = ", ".join(f"{other}={value}" for other, value in one["values"].items() if other != key)
             for row in one["rows"]:
-                held.setdefault(rest, {}).setdefault(row["method"], []).append(
-                    (float(one["values"][key]), row["accuracy"]["value"])
-                )
-        for rest, series in held.items():
-            rising = {name: sorted(points) for name, points in series.items() if len(points) > 1}
-            for start in range(0, len(rising), MOST_CURVES):
-                part = dict([*rising.items()][start : start + MOST_CURVES])
-                charts.append({"key": key, "held": rest, "methods": list(part), "chart": lines(part, key)})
+                held.setdefault(rest, {}).setdefault(row["method"], []).append((float(one["values"][key]), row["accuracy"]))
+        charts += [{"key": key, "held": rest, **chart} for rest, series in held.items() for chart in _charts(series, key)]
     return charts
+
+
+def _charts(series: Mapping[str, Spans], x_label: str) -> list[dict[str, Any]]:
+    """Curves of two points or more, as many in one chart as can be told apart."""
+    rising = [(name, sorted(points, key=lambda point: point[0])) for name, points in series.items() if len(points) > 1]
+    parts = [dict(rising[start : start + MOST_CURVES]) for start in range(0, len(rising), MOST_CURVES)]
+    return [{"methods": list(part), "chart": banded(part, x_label)} for part in parts]
 
 
 def _number(value: Any) -> bool:
