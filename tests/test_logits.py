@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrust import losses
 from distrust.errors import DataError
 from distrust.logits import Hidden, TopK, top
 
@@ -56,7 +57,7 @@ def test_top_k_spreads_its_tail_and_sums_to_one() -> None:
     top = TopK(torch.tensor([[2, 0]]), torch.tensor([[0.5, 0.3]]).log(), torch.tensor([0.2]), classes=4)
     assert top.dense().exp().tolist() == [pytest.approx([0.3, 0.1, 0.5, 0.1])]
     whole = TopK(torch.tensor([[1, 0]]), torch.tensor([[0.5, 0.5]]).log(), torch.tensor([-1e-8]), classes=3)
-    assert whole.dense().exp().tolist() == [[0.5, 0.5, 0]]  # rounding in 1 - sum is no NaN
+    assert whole.dense().exp().tolist() == [pytest.approx([0.5, 0.5, 0], abs=1e-30)]  # rounding in 1 - sum is no NaN
     tokens = TopK(torch.zeros(2, 3, 1, dtype=torch.long), torch.zeros(2, 3, 1), torch.zeros(2, 3), classes=5)
     assert tokens.dense().shape == (2, 3, 5)
 
@@ -67,3 +68,15 @@ def test_hidden_states_and_their_head_give_the_logits() -> None:
     looped = [[[float(h[b, t] @ head[c]) for c in range(3)] for t in range(5)] for b in range(2)]
     assert torch.allclose(hidden.dense(), torch.tensor(looped), atol=1e-6)
     assert torch.equal(hidden.select(torch.tensor([1])).dense(), hidden.dense()[[1]])
+
+
+def test_a_tail_of_nothing_is_a_no_and_not_a_class_that_is_not_known() -> None:
+    """Else a student is not charged at all where its teacher was sure: by the top k it is."""
+    sure = TopK(torch.zeros(3, 1, dtype=torch.long), torch.tensor([[0.0], [0.0], [-INF]]), torch.zeros(3), classes=6)
+    student = torch.tensor([[0.0, 5, 0, 0, 0, 0]]).expand(3, 6)
+    spread = losses.forward_kl(student, sure.dense())
+    torch.testing.assert_close(spread, losses.topk_kl(student, sure))
+    assert float(spread[0]) > 5 and float(spread[2]) == 0, "who says nothing still says nothing"
+    assert bool(losses.reverse_kl(student, sure.dense()).isfinite().all())
+    known = top(torch.tensor([[1.0, -INF, 0.0]]), 3)
+    assert known.dense()[0, 1] == -INF and top(torch.tensor([[1.0, -INF, -INF]]), 2).dense()[0, 1:].tolist() == [-INF] * 2

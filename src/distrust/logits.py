@@ -5,12 +5,15 @@ Knows how each kind becomes dense, and which sizes fit together. Knows nothing o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from distrust.errors import DataError
+
+NO = math.log(torch.finfo(torch.float32).tiny)  # the log-probability of what a teacher is sure not to say
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,14 @@ class TopK:
             raise DataError(f"{source}'s tail is no probability mass; legal is 0 to 1.")
 
     def dense(self) -> Tensor:
-        """Log-probabilities (*items, C), the tail mass spread evenly over the classes outside the top k."""
+        """Log-probabilities (*items, C), the tail mass spread evenly over the classes outside the top k.
+
+        A tail of 0 below k classes that may be is a "no": the least there is, not the -inf of a class that is not known.
+        """
         rest = max(self.classes - self.ids.shape[-1], 1)
-        full = (self.tail.clamp(min=0) / rest).log().unsqueeze(-1).expand(*self.tail.shape, self.classes)
-        return full.scatter(-1, self.ids, self.logp)
+        even = (self.tail.clamp(min=0) / rest).log()  # (*items,)
+        even = even.masked_fill((even == -torch.inf) & (self.logp > -torch.inf).all(-1), NO)
+        return even.unsqueeze(-1).expand(*self.tail.shape, self.classes).scatter(-1, self.ids, self.logp)
 
     def select(self, rows: Tensor) -> TopK:
         return TopK(self.ids[rows], self.logp[rows], self.tail[rows], self.classes)

@@ -229,3 +229,9 @@ def test_another_shape_is_refused_with_the_legal_ones(loss) -> None:  # type: ig
 def test_a_temperature_that_is_none_is_refused(loss, temperature: float) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=r"temperature is .* legal is any number above 0"):
         loss(torch.zeros(2, 3), torch.zeros(2, 3), temperature)
+
+
+@pytest.mark.parametrize("wrong", [3, -100])
+def test_a_class_that_is_none_is_refused(wrong: int) -> None:
+    with pytest.raises(DataError, match="Legal is 0 to 2, -1 for none"):
+        losses.cross_entropy(torch.zeros(2, 3), torch.tensor([0, wrong]))

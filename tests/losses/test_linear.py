@@ -17,6 +17,7 @@ from distrust.errors import DataError
 from distrust.logits import top
 from distrust.losses import linear
 from distrust.losses.linear import Projected
+from tests.losses import drawn
 
 F64 = torch.float64
 ITEMS, CLASSES = (2, 7), 11
@@ -317,3 +318,54 @@ def test_nothing_is_divided_by_no_tokens(loss: Loss, count: float | Tensor) -> N
     both = linear.two_sided(student, teacher, labels, alpha=0.3, loss=loss, counted=counted, count=count)
     for value, inputs in ((mine, leaves(student)), (both.student, leaves(student)), (both.teacher, [teacher.hidden])):
         assert float(value.detach()) == 0 and not any(bool(one.any()) for one in torch.autograd.grad(value, inputs))
+
+
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 3000), marks=pytest.mark.slow)], ids=["few", "many"])
+def test_whatever_is_combined_is_that_of_whole_logits(seeds: range) -> None:
+    """Several teachers, stored targets, weights, masks, counts, temperature, bias, cap, padding and precision, at random."""
+    assert not [one for seed in seeds for compare in (drawn.one_sided, drawn.both_sided) for one in compare(seed)]
+
+
+def test_labels_go_by_one_rule_however_the_gradient_is_found() -> None:
+    """-1 is none; what is no class is refused, unless the position does not count."""
+    student, teacher = side(3, 0), teacher_of(side(5, 1))
+    labels, counted = torch.zeros(ITEMS, dtype=torch.long), torch.ones(ITEMS, dtype=torch.bool)
+    for temperature in (1.0, 2.0):
+        for wrong in (CLASSES, -2, -100):
+            labels[1, 3] = wrong
+            with pytest.raises(DataError, match=rf"A label is {wrong}; legal is 0 to {CLASSES - 1}, -1 for none"):
+                linear.two_sided(student, teacher, labels, alpha=0.5, temperature=temperature)
+            hidden = counted.clone()
+            hidden[1, 3] = False
+            linear.two_sided(student, teacher, labels, alpha=0.5, temperature=temperature, counted=hidden)
+        labels[1, 3] = 9
+        with pytest.raises(DataError, match="A label is 9; legal is 0 to 8"):
+            linear.two_sided(student, teacher, labels, alpha=0.5, temperature=temperature, vocabulary=9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "legal"),
+    [
+        (losses.topk_kl, "Projected", "topk_kl towards TopK"),
+        (partial(losses.topk_kl), "Sampled", "topk_kl towards TopK"),
+        (losses.forward_kl, "Sampled", "sampled_cross_entropy towards Sampled"),
+        (losses.sampled_cross_entropy, "TopK", "every other divergence towards Projected or TopK"),
+        (losses.sampled_cross_entropy, "Projected", "every other divergence"),
+    ],
+)
+def test_a_target_of_another_kind_is_refused(loss: Loss, kind: str, legal: str) -> None:
+    student, said = side(3, 0), whole(side(5, 1)).detach()
+    target = {"Projected": side(5, 1), "TopK": top(said, 3), "Sampled": losses.sampled(said, 2)}[kind]
+    for given in (target, [top(said, 3), target] if loss is losses.topk_kl else [target]):
+        with pytest.raises(DataError, match=rf"towards {kind}; legal are .*{legal}"):
+            linear.divergence(student, given, loss=loss)  # type: ignore[arg-type]
+
+
+def test_a_label_that_is_ruled_out_costs_nothing_where_labels_do_not_count() -> None:
+    student, teacher = side(3, 0), teacher_of(side(5, 1, bias=True))
+    bias = torch.zeros(CLASSES, dtype=F64).index_fill(0, torch.tensor([2]), -math.inf)
+    ruled = replace(teacher, bias=bias)
+    student = replace(student, bias=bias)
+    found = linear.two_sided(student, ruled, torch.full(ITEMS, 2), alpha=1.0)
+    wanted = losses.forward_kl(whole(ruled), whole(student).detach())
+    assert torch.allclose(found.teacher_values, wanted.detach())

@@ -69,7 +69,7 @@ def differentiate_both(
         s, t = (_capped(leaf, cap) for leaf, cap in zip(leaves, rows.caps, strict=True))
         learned = rows.loss(s, t.detach(), rows.temperature)
         followed = rows.alpha * forward_kl(t, s.detach(), rows.temperature) if rows.alpha else torch.zeros_like(learned)
-        adapted = followed + (1 - rows.alpha) * cross_entropy(t, labels)
+        adapted = followed + (1 - rows.alpha) * cross_entropy(t, labels) if rows.alpha < 1 else followed
         gradients = [
             torch.autograd.grad((weights * value).sum(), leaf)[0]
             for value, leaf in zip((learned, adapted), leaves, strict=True)

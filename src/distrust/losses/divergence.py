@@ -22,12 +22,15 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
             A target row of zeros says nobody knows: its loss is 0.
 
     Raises:
-        DataError: a target of another shape.
+        DataError: a target of another shape; on the CPU, a class index that is none.
     """
     if target.dtype == torch.long and target.shape == logits.shape[:-1]:
-        flat = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), target.reshape(-1), ignore_index=-1, reduction="none"
-        )
+        try:
+            flat = torch.nn.functional.cross_entropy(
+                logits.reshape(-1, logits.shape[-1]), target.reshape(-1), ignore_index=-1, reduction="none"
+            )
+        except IndexError as error:
+            raise DataError(f"{error} Legal is 0 to {logits.shape[-1] - 1}, -1 for none.") from error
         return flat.reshape(target.shape)
     check(target, logits)
     return _times_log(-target, logits.log_softmax(-1))  # the sign on the side that needs no gradient

@@ -79,6 +79,7 @@ def divergence(
     plain = loss.func if isinstance(loss, partial) else loss
     items = student.hidden.shape[:-1]
     operands.check_items(student, given)
+    operands.check_kinds(plain, given)
     classes = operands.classes(student, given, vocabulary, same=plain is not sorted_distance)
     rows = operands.counted_rows(counted, items)
     weights = operands.weights(weights, (len(given), *items) if listed else items, student, rows)
@@ -127,7 +128,8 @@ def two_sided(
     frozen. Each loss has its own backward, in any order.
 
     Args:
-        labels: (*items) long, -1 where there is none: there the teacher only follows the student.
+        labels: (*items) long, -1 where there is none: there the teacher only follows the student. Where a position does not
+            count, any number.
         alpha: in [0, 1]. Other arguments, and what is raised, as in `divergence`; weights: (*items), for both sides.
     """
     check_share("alpha", alpha)
@@ -135,6 +137,7 @@ def two_sided(
     operands.check_chunk(chunk)
     items = student.hidden.shape[:-1]
     operands.check_items(student, [teacher])
+    operands.check_kinds(loss.func if isinstance(loss, partial) else loss, [teacher])
     classes = operands.classes(student, [teacher], vocabulary, same=True)
     if labels.shape != items or labels.dtype != torch.long:
         raise DataError(f"Labels are {labels.dtype} {tuple(labels.shape)}; legal is int64 {tuple(items)}, -1 for none.")
@@ -148,6 +151,7 @@ def two_sided(
     closed = loss is forward_kl and temperature == 1 and plain
     learner, other = operands.cut(student, rows, classes), operands.cut(teacher, rows, classes)
     told = labels.reshape(-1) if rows is None else labels.reshape(-1)[rows]
+    operands.check_labels(told, len(learner.weight))
     number = operands.number(count, weights)
     plan = Plan(
         Rows(loss, temperature, (student.softcap, teacher.softcap), closed, ruled=False, alpha=alpha),

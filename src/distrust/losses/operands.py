@@ -13,8 +13,9 @@ from torch import Size, Tensor
 
 from distrust.errors import DataError
 from distrust.logits import TopK
+from distrust.losses.blocks import Loss
 from distrust.losses.chunks import Given, Projected
-from distrust.losses.stored import Sampled
+from distrust.losses.stored import Sampled, sampled_cross_entropy, topk_kl
 
 
 def check_items(student: Projected, targets: Sequence[Given]) -> None:
@@ -35,6 +36,25 @@ def check_items(student: Projected, targets: Sequence[Given]) -> None:
         there = given.hidden.shape[:-1] if isinstance(given, Projected) else given.ids.shape[:-1]
         if there != items:
             raise DataError(f"{name} has items {tuple(there)} and the student {tuple(items)}; legal is the same.")
+
+
+def check_kinds(loss: Loss, targets: Sequence[Given]) -> None:
+    """Raises DataError for targets of a kind that the loss does not read: top k and draws each have their own."""
+    wanted = {topk_kl: TopK, sampled_cross_entropy: Sampled}.get(loss)
+    for one in targets:
+        if (wanted is None and isinstance(one, Sampled)) or (wanted is not None and not isinstance(one, wanted)):
+            name = getattr(loss, "__name__", "The loss")
+            raise DataError(
+                f"{name} is asked for towards {type(one).__name__}; legal are topk_kl towards TopK, sampled_cross_entropy "
+                "towards Sampled, and every other divergence towards Projected or TopK."
+            )
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Raises DataError for labels (n,) that are no class and not -1, which is for none."""
+    wrong = labels[(labels < -1) | (labels >= classes)]
+    if len(wrong):
+        raise DataError(f"A label is {int(wrong[0])}; legal is 0 to {classes - 1}, -1 for none.")
 
 
 def check_chunk(chunk: int) -> None:
