@@ -121,5 +121,11 @@ def test_refusals_name_the_nearest() -> None:
         pass
     with pytest.raises(RunError, match="`layers` is 9; legal is 1 to 2"), attached(model(), 2, 1.0, layers=9):
         pass
+    half = model()  # as DeepSeek-V2: queries by that name, and keys and values compressed together
+    for block in half.model.layers:
+        block.self_attn.kv_b_proj = block.self_attn.v_proj
+        del block.self_attn.v_proj
+    with pytest.raises(RunError, match=r"is not known; name its layers in `targets`: .*kv_b_proj"), attached(half, 2, 1.0):
+        pass
     with pytest.raises(RunError, match="no list of layers"), attached(torch.nn.Linear(2, 2), 2, 1.0):
         pass

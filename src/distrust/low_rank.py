@@ -21,7 +21,7 @@ from distrust.errors import RunError, nearest
 from distrust.modules import device_of, seeded
 
 NAME = "low_rank"  # under which the terms hang in the model, to be trained, placed and kept with it
-APART = ("q_proj", "v_proj", "query", "value")
+APART = (("q_proj", "v_proj"), ("query", "value"))
 TOGETHER = ("c_attn", "qkv_proj")  # queries, keys and values beside each other
 
 
@@ -130,14 +130,15 @@ def targeted(model: Any, layers: int | None, targets: Sequence[str]) -> list[tup
     for name in targets:
         if name not in legal:
             raise RunError(f"The teacher has no layer {name!r} to adapt; {nearest(name, legal)}.")
-    names = targets or [name for name in (*APART, *TOGETHER) if name in legal]
+    pairs = [name for pair in APART if set(pair) <= set(legal) for name in pair]  # one alone is not what was asked for
+    names = targets or [*pairs, *(name for name in TOGETHER if name in legal)]
     if not names:
         raise RunError(f"Where this teacher keeps queries and values is not known; name its layers in `targets`: {legal}.")
     found = []
     for name, layer in inside:
         if name in names:
             into, out = _sizes(layer)
-            whole = bool(targets) or name in APART
+            whole = bool(targets) or name in pairs
             found.append((layer, into, [(0, out)] if whole else _queries_and_values(model.config.get_text_config(), out)))
     return found
 
