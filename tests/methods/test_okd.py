@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,9 @@ def test_refusals_are_sentences(tmp_path: Path) -> None:
         run.teachers = run.teachers[:1]
         with pytest.raises(RunError, match="one language model of `kind: causal`, and the teachers name none"):
             okd(run, OPTIONS)
+
+
+def test_the_drift_that_is_warned_of_is_of_the_epoch_that_is_kept() -> None:
+    rows = [{"epoch": epoch, "validation": value} for epoch, value in ((1, 0.5), (2, 0.3), (3, 0.3), (4, 0.4))]
+    kept = sys.modules["distrust.methods.okd"]._kept
+    assert kept(rows)["epoch"] == 2 and kept([{"epoch": row["epoch"]} for row in rows])["epoch"] == 4

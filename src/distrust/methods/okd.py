@@ -101,13 +101,18 @@ def okd(run: Run, options: Okd) -> Student:
             measure=partial(_figures, its, terms, probe(told, its), run.seed),
         )
         student = run.fit("student", told, options=options, joint=joint)
-    last = run.fits["student"].history[-1]
-    if last["drift"] > last["kl"] / 3:
+    kept = _kept(run.fits["student"].history)
+    if kept["drift"] > kept["kl"] / 3:
         run.warn(
-            f"{its.teacher.name} drifted by {last['drift']:.3f} nats a token, more than a third of the student's distance "
-            f"from it ({last['kl']:.3f}): it may have been pulled down to its student; lower alpha."
+            f"{its.teacher.name} drifted by {kept['drift']:.3f} nats a token, more than a third of the student's distance "
+            f"from it ({kept['kl']:.3f}): it may have been pulled down to its student; lower alpha."
         )
     return student
+
+
+def _kept(history: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """The row of the epoch whose student was kept: validation's best, else the last."""
+    return min(history, key=lambda row: row["validation"]) if "validation" in history[-1] else history[-1]
 
 
 class _Losses:
