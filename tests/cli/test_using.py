@@ -301,3 +301,11 @@ def test_a_damaged_student_is_refused(
     (broken / file).unlink() if damage is None else (broken / file).write_bytes(damage)
     code, _, err = distrust("predict", broken, new, "--out", tmp_path / "p.jsonl")
     assert code == 2 and file in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("asked", [("--samples", "2"), ("--teacher-model", "models/large")])
+def test_samples_and_a_language_model_are_of_students_that_write(
+    trained: Path, distrust: Call, asked: tuple[str, str]
+) -> None:
+    code, _, err = distrust("evaluate", trained / "run" / "student", trained / "pool.csv", *asked)
+    assert code == 2 and "are of students that write texts; this one chooses between classes." in err
