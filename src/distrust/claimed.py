@@ -6,8 +6,9 @@ Knows nothing of who is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,8 +17,11 @@ from distrust.data import Items
 from distrust.evaluate.judging import final_claims
 from distrust.evaluate.texts import likeness
 from distrust.evidence import Evidence, stack, votes
+from distrust.files import fingerprint
 from distrust.labelled import Labelled, from_targets, from_texts
 from distrust.labels import ABSTAIN, Candidates, LabelSpace
+
+One = TypeVar("One")
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,23 @@ def told_by(evidence: Sequence[Evidence], items: Items, space: LabelSpace | None
 
 
 def majority(evidence: Sequence[Evidence], items: Items) -> Labelled:
-    """A training set of open answers: each item told the answer that most sources give, as the first of them writes it."""
+    """A training set of open answers: each item told the answer that most sources give, as one of them writes it.
+
+    Between equals a hash of item and text decides, so that the order of the sources changes nothing.
+    """
     told: list[Mapping[str, float]] = []
     said = [final(one, items) for one in evidence]
-    for row in range(len(items)):
-        spoken = [claim for one in said if (claim := one[row]) is not None]
+    for row, item in enumerate(items.ids):
+        spoken = in_no_order([claim for one in said if (claim := one[row]) is not None], item, lambda claim: claim.text)
         answers = [claim.answer for claim in spoken]
         most = max(spoken, key=lambda claim: answers.count(claim.answer), default=None)
         told.append({} if most is None else {most.text: 1.0})
     return from_texts(items, told)
+
+
+def in_no_order(said: Sequence[One], item: str, text: Callable[[One], str]) -> list[One]:
+    """What several sources say of an item, in an order that does not depend on theirs: that of a hash of item and text."""
+    return sorted(said, key=lambda one: fingerprint(item, text(one)))
 
 
 def agreement(first: Evidence, second: Evidence, items: Items, score: str = "match") -> Tensor:
@@ -129,5 +141,5 @@ def _text(evidence: Evidence, space: Candidates, row: int, claim: int) -> Claim:
 
 
 def _shares(said: Sequence[Claim | None]) -> dict[str, float]:
-    spoken = [one.text for one in said if one is not None]
+    spoken = sorted(one.text for one in said if one is not None)
     return {text: spoken.count(text) / len(spoken) for text in spoken}

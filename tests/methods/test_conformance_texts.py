@@ -41,12 +41,15 @@ ITEMS, ANSWERS = writers.flips(24)
 
 
 def said(place: int) -> list[str]:
-    """What one of three teachers wrote: of a quarter the other answer, and some it left out, where the others agree."""
+    """What one of three teachers wrote: of a quarter the other answer; of some it is silent, where the others tie or agree."""
     other = {"yes": "no", "no": "yes"}
-    silent = ["" if row // 4 % 3 == place else answer for row, answer in enumerate(ANSWERS)]
-    return [
-        {place: other[answer], 3: silent[row]}.get(row % 4, answer) for row, answer in enumerate(ANSWERS)
-    ]  # two agree on every item, so that no vote is a tie
+
+    def left_out(row: int, answer: str) -> str:
+        silent = row // 4 % 3
+        tied = row % 8 == 7 and place == (silent + 1) % 3
+        return "" if place == silent else other[answer] if tied else answer
+
+    return [{place: other[answer], 3: left_out(row, answer)}.get(row % 4, answer) for row, answer in enumerate(ANSWERS)]
 
 
 POOL = Items(ITEMS.ids, ITEMS.inputs, {f"t{place}": said(place) for place in range(3)} | {REFERENCE: ANSWERS})
@@ -135,7 +138,6 @@ def test_stopped_anywhere_it_goes_on_and_ends_alike(name: str, tmp_path: Path) -
 def test_the_order_of_those_who_wrote_the_texts_changes_nothing_of_what_is_told(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is drawn of it does: an item's texts are rows in the order in which they were said first."""
     told = []
 
     class Enough(Exception):
@@ -177,7 +179,7 @@ def test_open_answers_are_refused_in_a_sentence_or_learned_in_any_order_of_teach
     Stops().through(lambda: opened(tmp_path / "b", [three, one, two]), carry)
     (first, told), (second, other) = found
     assert told == other and plain((POOL, GOLD, GOLD_ITEMS)) == handed
-    assert equal(first, second) or any(len(said) > 1 for said in told.values())
+    assert equal(first, second)
 
 
 def test_on_given_texts_speculative_kd_is_gkd(tmp_path: Path) -> None:
