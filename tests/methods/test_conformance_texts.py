@@ -41,7 +41,7 @@ ITEMS, ANSWERS = writers.flips(24)
 
 
 def said(place: int) -> list[str]:
-    """What one of three teachers wrote: of a quarter the other answer; of some it is silent, where the others tie or agree."""
+    """What one of three teachers wrote: of a quarter the other answer; silent of some, where the others tie or agree."""
     other = {"yes": "no", "no": "yes"}
 
     def left_out(row: int, answer: str) -> str:
