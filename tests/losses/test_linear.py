@@ -369,3 +369,18 @@ def test_a_label_that_is_ruled_out_costs_nothing_where_labels_do_not_count() -> 
     found = linear.two_sided(student, ruled, torch.full(ITEMS, 2), alpha=1.0)
     wanted = losses.forward_kl(whole(ruled), whole(student).detach())
     assert torch.allclose(found.teacher_values, wanted.detach())
+
+
+@pytest.mark.parametrize(("temperature", "bias"), [(1.0, False), (2.0, False), (1.0, True)])
+def test_the_student_of_two_sides_learns_what_it_learns_alone(temperature: float, bias: bool) -> None:
+    """OKD's first step: bit for bit at temperature 1 without bias, else to rounding in single precision."""
+    student = side(3, 0, bias, dtype=torch.float32)
+    teacher = teacher_of(side(5, 1, bias, dtype=torch.float32))
+    labels = torch.zeros(ITEMS, dtype=torch.long)
+    both = linear.two_sided(student, teacher, labels, alpha=0.3, temperature=temperature)
+    alone, _ = linear.divergence(student, teacher, temperature=temperature)
+    found = [both.student.detach(), *torch.autograd.grad(both.student, leaves(student))]
+    for mine, plain in zip(found, [alone.detach(), *torch.autograd.grad(alone, leaves(student))], strict=True):
+        if temperature == 1 and not bias:
+            assert torch.equal(mine, plain)
+        assert float((mine - plain).abs().max()) <= 1e-6 * max(1.0, float(plain.abs().max()))

@@ -164,6 +164,9 @@ def test_ranking_stands_beside_the_divergence(tmp_path: Path) -> None:
         ({"on_policy": 0, "teacher_evidence": {"samples": 4}, "temperature": 2}, "unbiased for the forward divergence"),
         ({"on_policy": 0, "teacher_evidence": {"tops": 4}}, "unknown key 'method.options.teacher_evidence.tops'; .*top"),
         ({"trust": "gold"}, "trust"),
+        ({"exponents": [0.5, 0.5]}, "`exponents` are of alpha-beta; the divergence forward has none"),
+        ({"divergence": "alpha-beta", "exponents": [0.0, 0.0]}, r"`exponents` are \[0.0, 0.0\]; both are at least 0"),
+        ({"divergence": "alpha-beta", "exponents": [0.5]}, "exponents"),
     ],
 )
 def test_refusals_are_sentences(options: dict[str, object], sentence: str) -> None:
@@ -202,3 +205,9 @@ def test_a_student_that_diverges_is_never_kept(tmp_path: Path, divergence: str) 
     wild = tutored.LOOP.model_copy(update={"learning_rate": 1e38})
     with pytest.raises(RunError, match="student has a loss of nan in epoch 1; lower train"):
         learnt(tmp_path, [tutored.teacher()], wild, divergence=divergence, teacher_evidence={"top": 8})
+
+
+def test_the_exponents_of_alpha_beta_are_of_choice(tmp_path: Path) -> None:
+    """1 and 0 are the forward KL."""
+    found, _ = learnt(tmp_path / "a", [tutored.teacher()], ONE, divergence="alpha-beta", exponents=[1.0, 0.0])
+    close(found, learnt(tmp_path / "b", [tutored.teacher()], ONE)[0])

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from distrust.files import fingerprint
-from distrust.losses import ranking, sampled_cross_entropy, topk_kl
+from distrust.losses import alpha_beta, ranking, sampled_cross_entropy, topk_kl
 from distrust.losses.blocks import Loss
 from distrust.methods.heard import Rule, believed, beside, heard
 from distrust.methods.language import Divergence, divergence, own_texts, probe, shared, texts, towards, tutors
@@ -42,6 +42,12 @@ class Gkd(Strict):
         description="of `jensen-shannon` beta, of the skew divergences skew, of `symmetric` the reverse's, of `adaptive` "
         "the head's; default: as in docs/losses.md",
     )
+    exponents: list[float] | None = Field(
+        None,
+        min_length=2,
+        max_length=2,
+        description="alpha and beta of `alpha-beta`, at least 0 and not both 0; default: as in docs/losses.md",
+    )
     on_policy: float = Field(0.5, ge=0, le=1, description="share of the steps on texts that the student writes itself")
     sampling_temperature: float = Field(1.0, gt=0, description="of those texts")
     temperature: float = Field(1.0, gt=0, description="softens both sides in the divergence")
@@ -62,6 +68,10 @@ class Gkd(Strict):
     def _fits_together(self) -> Gkd:
         if self.share is not None and self.divergence not in shared():
             raise ValueError(f"`share` is of {', '.join(shared())}; the divergence {self.divergence} has none")
+        if self.exponents and self.divergence != "alpha-beta":
+            raise ValueError(f"`exponents` are of alpha-beta; the divergence {self.divergence} has none")
+        if self.exponents and not (min(self.exponents) >= 0 and max(self.exponents) > 0):
+            raise ValueError(f"`exponents` are {self.exponents}; both are at least 0, and not both 0")
         if self.on_policy and self.trust == "label":
             raise ValueError(
                 "trust `label` goes by tokens of given texts, which a student's own are not; set `on_policy: 0`"
@@ -117,6 +127,8 @@ def _loss(options: Gkd) -> Loss:
     if options.teacher_evidence.top and options.divergence == "forward" and not options.ranking:
         return topk_kl
     plain = divergence(options.divergence, options.share)
+    if options.exponents:
+        plain = partial(alpha_beta, alpha=options.exponents[0], beta=options.exponents[1])
     if not options.ranking:
         return plain
 
