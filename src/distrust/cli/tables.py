@@ -54,6 +54,8 @@ def classes_table(run: Run, always: bool = False) -> None:
         for teacher in run.teachers
         if isinstance(teacher.space, LabelSpace)
     ]
+    if not all(bool(own.any()) for _, own in known):
+        return  # who knows no class of the task is refused, in a sentence, as soon as it is asked
     if not always and all(bool(own.all()) for _, own in known):
         return
     vouched = {run.gold.space.names[one] for one in run.gold.labels.tolist()}
