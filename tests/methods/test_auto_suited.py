@@ -52,7 +52,8 @@ def test_every_method_is_tried_or_named_as_untried() -> None:
     for one in (*CANDIDATES, *OPEN_CANDIDATES):
         find(one.name, dict(one.options))
     for one in OPEN_CANDIDATES:
-        assert why_not(one, situation(SPACES[:1], None, 50)) is None
+        assert why_not(one, situation(SPACES[:1] * 2, None, 50)) is None
+    assert "plain distillation" in str(why_not(Candidate("distill", {"targets": "hard"}), situation(SPACES[:1], None, 50)))
     named = untried(CANDIDATES, list(METHODS))
     assert set(named) | {one.name for one in CANDIDATES} | {"auto"} == set(METHODS)
 

@@ -106,5 +106,5 @@ def _place(cell: Cell) -> tuple[str, str, int]:
 def _window(every: Sequence[One], most: int, wanted: Set[One]) -> Sequence[One]:
     """So many of them side by side as fit, one at least, from the first that is wanted on."""
     most = max(1, most)
-    first = next((place for place, one in enumerate(every) if one in wanted), len(every))
+    first = next((place for place, one in enumerate(every) if one in wanted), 0)
     return every[max(0, min(first, len(every) - most)) :][:most]

@@ -89,7 +89,7 @@ def sampled_rows(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     if beside is not None:
         given = beside["given"]
         for name, what in (("kl", "KL from the teacher, nats a token"), ("agreement", "same likeliest token")):
-            rows.append((f"{what}: references", f"{given[name]:.4f}", "", ""))
+            rows.append((f"{what}: references", "unknown" if given[name] is None else f"{given[name]:.4f}", "", ""))
             rows.append((f"{what}: its own texts", *_three(beside["own"][name])))
         rows.append(("exposure-bias error, %", *_three(beside["excess_error"], 1)))
     return rows

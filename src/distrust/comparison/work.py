@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,12 @@ def read(cell: Cell) -> Outcome | None:
 
 
 def _learned(cell: Cell) -> dict[str, list[float]]:
-    """What the fit of a cell's student came to in each epoch."""
+    """What the fit of a cell's student came to in each epoch; without a measure that was no number in one of them."""
     rows = [json.loads(line) for line in (cell.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     fit = "student" if any(row["fit"] == "student" for row in rows) else cell.recipe.method.name
     own = [row for row in rows if row["fit"] == fit]
-    return {name: [row[name] for row in own] for name in MEASURES if own and all(name in row for row in own)}
+    known = {name: [row.get(name) for row in own] for name in MEASURES if own}
+    return {name: one for name, one in known.items() if all(value is not None and isfinite(value) for value in one)}
 
 
 def paid(folder: Path) -> dict[str, Any] | None:

@@ -108,12 +108,18 @@ def weights(given: Tensor | None, shape: Sequence[int], student: Projected, rows
 
 
 def number(count: float | Tensor | None, weights: Tensor) -> float | Tensor:
-    """What a sum over weights (M, n) is divided by: `count`, the positions here if None; 1 in place of 0."""
+    """What a sum over weights (M, n) is divided by: `count`, the positions here if None; 1 in place of 0.
+
+    Raises:
+        DataError: a number below 0, or none.
+    """
     if count is None:
         return max(weights.shape[1], 1)
     if isinstance(count, Tensor):
-        return torch.where(count > 0, count, 1)
-    return count if count > 0 else 1
+        return torch.where(count == 0, 1, count)
+    if not count >= 0:
+        raise DataError(f"count is {count}; legal is how many tokens there are, 0 or more.")
+    return count or 1
 
 
 def cut(side: Projected, rows: Tensor | None, size: int | None) -> Projected:

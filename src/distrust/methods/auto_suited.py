@@ -141,6 +141,8 @@ def why_not(candidate: Candidate, here: Situation) -> str | None:
     """The first reason why a candidate cannot run here; None where it can."""
     if candidate.options.get("trust", "alike") != "alike" and here.open_answers:
         return "it weighs classes, and answers are open"
+    if candidate.options.get("targets") == "hard" and here.open_answers and here.teachers == 1:
+        return "of one teacher's texts it is plain distillation"
     if candidate.name not in NEEDS:
         return "what it needs is not known to `auto`"
     return next((said for need in NEEDS[candidate.name] if (said := need(here)) is not None), None)

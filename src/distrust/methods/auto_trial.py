@@ -109,7 +109,7 @@ def tried(here: Bench, candidate: Candidate) -> Outcome | str:
     _, options = find(candidate.name, dict(candidate.options))
     right, tempered = [], []
     for turn, fold in enumerate(here.folds):
-        gold = [(part.ids, part.labels.tolist()) for part in (fold.fit, fold.held)]
+        gold = [(part.ids, part.labels.tolist(), *_texts(here.run, part)) for part in (fold.fit, fold.held)]
         key = fingerprint("trial", candidate.name, options.model_dump(), here.key, gold)
 
         def build(folder: Path, fold: Fold = fold) -> None:
@@ -163,6 +163,13 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
         return {"refused": str(error)}
     finally:
         small.close()
+
+
+def _texts(run: Run, part: Part) -> list[str]:
+    """What gold says of some items where answers are open, since their labels say nothing then."""
+    if run.answers is None:
+        return []
+    return list(run.gold_items.select(run.gold_items.rows(part.ids)).columns[REFERENCE])
 
 
 def _judged(run: Run, said: Evidence, held: Part) -> dict[str, Any]:
