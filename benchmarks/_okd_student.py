@@ -188,7 +188,8 @@ def program() -> str:
     import distrust
 
     here = [
-        Path(__file__).parent / name for name in ("_okd_student.py", "_tutoring.py", "_puzzles.py", "_verse.py", "_words.py")
+        Path(__file__).parent / name
+        for name in ("_okd_student.py", "_tutoring.py", "_puzzles.py", "_verse.py", "_completions.py", "_words.py")
     ]
     files = sorted([*Path(distrust.__file__).parent.rglob("*.py"), *here])
     return fingerprint([file.read_text() for file in files])[:16]

@@ -8,7 +8,6 @@ Knows puzzles, who has learned them, and how answers are judged. Knows nothing o
 from __future__ import annotations
 
 import random
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -17,20 +16,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks._completions import learned, once, paired
 from benchmarks._words import ANSWERS, tokenizer
 from distrust.data import Items
-from distrust.distillation import default_objective
 from distrust.files import fingerprint
-from distrust.labelled import from_texts
 from distrust.modules import frozen
 from distrust.recipe import CausalStudent as Described
 from distrust.recipe import Train
-from distrust.sides import Side
-from distrust.stages import held
-from distrust.students.causal import CausalStudent, build, load
+from distrust.students.causal import CausalStudent, build
 from distrust.students.completions import IGNORED
 from distrust.students.sampling import generate
-from distrust.train import Fit, fit
 
 KINDS = ("sequences", "many")
 SYMBOLS = tuple("abcdefghijkl")
@@ -54,8 +49,7 @@ def items(kind: str, count: int, start: str) -> Items:
     """Puzzles with a right completion each; `start` begins their ids and decides what is drawn."""
     draw = random.Random(f"{kind} {start}")
     made = [_sequence(draw) if kind == "sequences" else _set(draw) for _ in range(count)]
-    ids = tuple(f"{start}{row}" for row in range(count))
-    return Items(ids, tuple(one.prompt for one in made), {"completion": tuple(one.answer for one in made)})
+    return paired([(one.prompt, one.answer) for one in made], start)
 
 
 def model(width: int, layers: int, seed: int) -> CausalStudent:
@@ -78,21 +72,13 @@ def model(width: int, layers: int, seed: int) -> CausalStudent:
 @cache
 def teacher(kind: str) -> CausalStudent:
     """Who has learned a kind of puzzles; trained once and kept, by one process while others wait."""
-    kept = Path(tempfile.gettempdir()) / "distrust-tutoring" / f"{kind}-{_made_by()}"
-    with held(kept.parent, f"{kind}.lock"):
-        if not (kept / "tokenizer_config.json").is_file():
-            _taught(kind).save(kept)
-    return load(kept)
+    return once(kind, _made_by(), lambda: _taught(kind))
 
 
 def _taught(kind: str) -> CausalStudent:
-    made, learned = model(*TEACHER, seed=0), items(kind, LEARNED, "l")
-    told = from_texts(learned, [{one: 1.0} for one in learned.columns["completion"]])
     loop = Train(num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=RATE, lr_scheduler_type="cosine")
     loop = loop.model_copy(update={"warmup_ratio": 0.05, "save_seconds": 1e9})
-    with tempfile.TemporaryDirectory() as folder:
-        fit([Side(made, default_objective(told), loop)], Fit("teacher", told, loop, 0, Path(folder)))
-    return made
+    return learned("teacher", model(*TEACHER, seed=0), items(kind, LEARNED, "l"), loop, 0)
 
 
 def judged(kind: str, own: CausalStudent, test: Items) -> dict[str, float]:

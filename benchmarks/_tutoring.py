@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import lzma
 import os
-import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,22 +21,19 @@ import torch
 from torch import Tensor
 
 from benchmarks import _verse
+from benchmarks._completions import KEPT, learned, paired
 from benchmarks._puzzles import KINDS, LAYERS, items, model
 from benchmarks._puzzles import teacher as puzzled
 from benchmarks._words import ANSWERS
 from distrust.checkpoint import load_weights
 from distrust.data import Items
-from distrust.distillation import default_objective
 from distrust.files import fingerprint, write_atomically
-from distrust.labelled import from_texts
 from distrust.recipe import CausalStudent as Described
 from distrust.recipe import Train
-from distrust.sides import Side
 from distrust.store import save_tensors
 from distrust.students.causal import CausalStudent, build
 from distrust.students.sampling import Sampling, generate
 from distrust.teachers.local_writer import LocalWriter
-from distrust.train import Fit, fit
 from tests.stories import save_stories
 
 PROMPT, COMPLETION = 24, 48  # tokens at most
@@ -91,7 +87,7 @@ def texts(kind: str) -> Texts:
     pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS:])) for one in words if len(one) >= 2 * WORDS]
     assert len(pairs) >= POOL + VALID + TEST, len(pairs)
     valid, test = pairs[POOL : POOL + VALID], pairs[POOL + VALID : POOL + VALID + TEST]
-    return Texts(_items(pairs[:POOL], "p"), _items(valid, "v"), _items(test, "t"))
+    return Texts(paired(pairs[:POOL], "p"), paired(valid, "v"), paired(test, "t"))
 
 
 def student(cell: Cell, seed: int) -> CausalStudent:
@@ -103,11 +99,8 @@ def student(cell: Cell, seed: int) -> CausalStudent:
     if kept.is_file():
         load_weights(kept, made.module)
         return made
-    told = texts(cell.texts).pool
-    labelled = from_texts(told, [{one: 1.0} for one in told.columns["completion"]])
     loop = Train(num_train_epochs=2, per_device_train_batch_size=BATCH, learning_rate=5e-3, save_seconds=1e9)
-    with tempfile.TemporaryDirectory() as folder:
-        fit([Side(made, default_objective(labelled), loop)], Fit("student", labelled, loop, seed, Path(folder)))
+    learned("student", made, texts(cell.texts).pool, loop, seed)
     save_tensors(kept, made.module.state_dict())
     return made
 
@@ -121,11 +114,6 @@ def _untrained(cell: Cell, seed: int) -> CausalStudent:
 def copied(one: CausalStudent) -> CausalStudent:
     """The same student again, to be trained by another method."""
     return replace(one, module=copy.deepcopy(one.module))
-
-
-def _items(pairs: list[tuple[str, str]], start: str) -> Items:
-    ids = tuple(f"{start}{row}" for row in range(len(pairs)))
-    return Items(ids, tuple(prompt for prompt, _ in pairs), {"completion": tuple(text for _, text in pairs)})
 
 
 def _stories() -> list[str]:
@@ -148,7 +136,7 @@ def _shakespeare() -> list[str]:
 @cache
 def _folder() -> Path:
     """The teacher as transformers loads it, converted once."""
-    folder = Path(tempfile.gettempdir()) / "distrust-tutoring" / "stories260k"
+    folder = KEPT / "stories260k"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(exist_ok=True)
         save_stories(folder, Path(os.environ["DISTRUST_DATA"]))
@@ -185,7 +173,5 @@ def _cut(weights: dict[str, Tensor], module: torch.nn.Module) -> None:
 
 def _made_by() -> str:
     """A fingerprint of how students begin."""
-    here = Path(__file__).parent
-    return fingerprint(
-        (here / "_tutoring.py").read_text(), (here / "_puzzles.py").read_text(), (here / "_verse.py").read_text()
-    )[:12]
+    here, names = Path(__file__).parent, ("_tutoring.py", "_puzzles.py", "_verse.py", "_completions.py")
+    return fingerprint([(here / name).read_text() for name in names])[:12]

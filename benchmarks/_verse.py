@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import lzma
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks._completions import learned, once, paired
 from benchmarks._words import ANSWERS
 from distrust.data import Items
-from distrust.distillation import default_objective
 from distrust.files import fingerprint
-from distrust.labelled import from_texts
 from distrust.recipe import CausalStudent as Described
 from distrust.recipe import Train
-from distrust.sides import Side
-from distrust.stages import held
-from distrust.students.causal import CausalStudent, build, load
-from distrust.train import Fit, fit
+from distrust.students.causal import CausalStudent, build
 
 PROMPT, COMPLETION, WORDS = 24, 48, 10  # tokens at most, and words of a passage that are its prompt
 PASSAGE = 45  # words
@@ -54,7 +49,7 @@ def passages(kind: str) -> tuple[Items, Items, Items]:
     pairs = [(" ".join(one[:WORDS]), " ".join(one[WORDS:])) for one in each]
     ends = (size.pool, size.pool + size.judged, size.pool + 2 * size.judged)
     parts = [pairs[start:end] for start, end in zip((0, *ends), ends, strict=False)]
-    return tuple(_items(part, name) for part, name in zip(parts, "pvt", strict=True))  # type: ignore[return-value]
+    return tuple(paired(part, name) for part, name in zip(parts, "pvt", strict=True))  # type: ignore[return-value]
 
 
 def model(kind: str, width: int, layers: int, seed: int) -> CausalStudent:
@@ -77,25 +72,11 @@ def model(kind: str, width: int, layers: int, seed: int) -> CausalStudent:
 @cache
 def teacher(kind: str) -> CausalStudent:
     """Who has read the pool; trained once and kept, by one process while others wait."""
-    mine = fingerprint(Path(__file__).read_text())[:12]
-    kept = Path(tempfile.gettempdir()) / "distrust-tutoring" / f"{kind}-{mine}"
-    with held(kept.parent, f"{kind}.lock"):
-        if not (kept / "tokenizer_config.json").is_file():
-            _taught(kind).save(kept)
-    return load(kept)
+    return once(kind, fingerprint(Path(__file__).read_text())[:12], lambda: _taught(kind))
 
 
 def _taught(kind: str) -> CausalStudent:
     size, pool = SIZES[kind], passages(kind)[0]
-    made = model(kind, *size.teacher, seed=0)
-    told = from_texts(pool, [{one: 1.0} for one in pool.columns["completion"]])
     loop = Train(num_train_epochs=size.epochs, per_device_train_batch_size=25, learning_rate=1e-3, save_seconds=1e9)
     loop = loop.model_copy(update={"lr_scheduler_type": "cosine", "warmup_ratio": 0.05})
-    with tempfile.TemporaryDirectory() as folder:
-        fit([Side(made, default_objective(told), loop)], Fit("teacher", told, loop, 0, Path(folder)))
-    return made
-
-
-def _items(pairs: list[tuple[str, str]], start: str) -> Items:
-    ids = tuple(f"{start}{row}" for row in range(len(pairs)))
-    return Items(ids, tuple(prompt for prompt, _ in pairs), {"completion": tuple(text for _, text in pairs)})
+    return learned("teacher", model(kind, *size.teacher, seed=0), pool, loop, 0)

@@ -75,14 +75,14 @@ def majority(evidence: Sequence[Evidence], items: Items) -> Labelled:
     told: list[Mapping[str, float]] = []
     said = [final(one, items) for one in evidence]
     for row, item in enumerate(items.ids):
-        spoken = in_no_order([claim for one in said if (claim := one[row]) is not None], item, lambda claim: claim.text)
+        spoken = by_hash([claim for one in said if (claim := one[row]) is not None], item, lambda claim: claim.text)
         answers = [claim.answer for claim in spoken]
         most = max(spoken, key=lambda claim: answers.count(claim.answer), default=None)
         told.append({} if most is None else {most.text: 1.0})
     return from_texts(items, told)
 
 
-def in_no_order(said: Sequence[One], item: str, text: Callable[[One], str]) -> list[One]:
+def by_hash(said: Sequence[One], item: str, text: Callable[[One], str]) -> list[One]:
     """What several sources say of an item, in an order that does not depend on theirs: that of a hash of item and text."""
     return sorted(said, key=lambda one: fingerprint(item, text(one)))
 

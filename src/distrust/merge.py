@@ -19,8 +19,9 @@ from distrust.images import Image
 from distrust.pretrained import class_names, reads_images
 
 POOL = "pool.jsonl"
-MUKA = {"score": "auto", "target": "soft", "margin": False, "passes": 1}  # measured as `merge` in benchmarks/muka.py; with
-# 16 passes, which cost 11 forwards of each transformer, `auto` came to the same test accuracy on TREC and CLINC150
+# measured as `merge` in benchmarks/muka.py; with 16 passes, which cost 11 forwards of each transformer, `auto` came to the
+# same test accuracy on TREC and CLINC150
+MUKA = {"score": "auto", "target": "soft", "margin": False, "passes": 1}
 
 
 @dataclass(frozen=True)

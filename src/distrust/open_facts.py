@@ -109,10 +109,12 @@ def beside(run: Run, student: CausalStudent, test: Items) -> dict[str, Any] | No
                 silent[one.name] = {"left_out": str(error)}
         found = plain(sampled(student, items, wanted, SAMPLES, alike))
         found["teachers"] |= silent
-        about = {"items": len(items), "of": len(test), "samples": SAMPLES, "temperature": 1.0}
+        about = {"items": len(items), "samples": SAMPLES, "temperature": 1.0}
         write_json(folder / "sampled.json", about | found)
 
-    key = fingerprint("sampled", student.key, items.key, list(wanted), SAMPLES, *(one.fingerprint for one in models))
+    key = fingerprint(
+        "sampled", student.key, items.key, list(wanted), SAMPLES, [(one.name, one.fingerprint) for one in models]
+    )
     kept: dict[str, Any] = read_json(run.stages.done("sampled", key, build) / "sampled.json")
     return kept | {"of": len(test)}
 

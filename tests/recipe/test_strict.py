@@ -64,15 +64,15 @@ def test_a_price_that_is_no_is_not_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "key"),
+    ("raw", "key", "what"),
     [
-        ({"compare": {"seeds": [0, True]}}, "seeds"),
-        ({"gold": {"reserve": {"prompt": True}}}, "reserve"),
-        ({"teachers": [LLM | {"wrong": {"kind": "symmetric", "rate": True}}]}, "rate"),
+        ({"compare": {"seeds": [0, True]}}, "seeds", "made of numbers"),
+        ({"gold": {"reserve": {"prompt": True}}}, "reserve", "made of numbers"),
+        ({"teachers": [LLM | {"wrong": {"kind": "symmetric", "rate": True}}]}, "rate", "a number"),
     ],
 )
-def test_a_word_is_no_number_in_lists_and_tables_either(raw: dict[str, Any], key: str) -> None:
-    assert f"`{key}` is a number, and true is none" in refusal(recipe(**raw))
+def test_a_word_is_no_number_in_lists_and_tables_either(raw: dict[str, Any], key: str, what: str) -> None:
+    assert f"`{key}` is {what}, and true is none" in refusal(recipe(**raw))
 
 
 def test_a_word_is_no_number_where_two_kinds_of_it_are_legal() -> None:

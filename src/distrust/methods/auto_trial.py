@@ -41,9 +41,7 @@ class Outcome:
     """What a candidate's students say of the same n held-out gold items, fold after fold."""
 
     right: Tensor  # (n,) double: 1 right, 0 wrong; of open answers that are texts, how alike they are to gold's
-    likelihood: (
-        Tensor | None
-    )  # (n,) log P(gold) in nats, at a temperature that the other folds chose; None: answers are open
+    likelihood: Tensor | None  # (n,) log P(gold) in nats, at a temperature of the other folds; None where answers are open
 
 
 class Remembered:
@@ -158,7 +156,7 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
         small.progress = lambda task, *how: progress(f"trial of {candidate.name}: {task}", *how)
     try:
         student = method.run(small, options)
-        return _judged(run, small.ask(student, run.gold_items.select(run.gold_items.rows(fold.held.ids))), fold.held)
+        return _judged(run, small.ask(student, _items(run, fold.held)), fold.held)
     except DistrustError as error:
         return {"refused": str(error)}
     finally:
@@ -167,9 +165,11 @@ def _carried_out(here: Bench, candidate: Candidate, fold: Fold, folder: Path) ->
 
 def _texts(run: Run, part: Part) -> list[str]:
     """What gold says of some items where answers are open, since their labels say nothing then."""
-    if run.answers is None:
-        return []
-    return list(run.gold_items.select(run.gold_items.rows(part.ids)).columns[REFERENCE])
+    return [] if run.answers is None else list(_items(run, part).columns[REFERENCE])
+
+
+def _items(run: Run, part: Part) -> Items:
+    return run.gold_items.select(run.gold_items.rows(part.ids))
 
 
 def _judged(run: Run, said: Evidence, held: Part) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _judged(run: Run, said: Evidence, held: Part) -> dict[str, Any]:
         chances = said.distribution()
         right = (chances.argmax(-1) == held.labels).double()
         return {"right": right.tolist(), "tempered": tempered(chances, held.labels).tolist()}
-    items = run.gold_items.select(run.gold_items.rows(held.ids))
+    items = _items(run, held)
     if run.answers.how.kind == "text":
         texts = [None if claim is None else claim.text for claim in final(said, items)]
         return {"right": likeness(texts, [[one] for one in items.columns[REFERENCE]], "rouge_l").tolist()}

@@ -216,9 +216,10 @@ class Probe:
 
 
 def probe(told: Labelled, tutor: Tutor) -> Probe:
-    """The first told items of a training set, each with the first of its texts."""
+    """The first told items of a training set, each with the text that is told most, the first of equals."""
     assert told.texts is not None, "a language model's student learns from texts"
-    said = [answers[0] if answers else None for answers in told.texts.answers]
+    most = told.targets.argmax(-1).tolist()
+    said = [answers[place] if answers else None for answers, place in zip(told.texts.answers, most, strict=True)]
     rows = [row for row, text in enumerate(said) if text is not None][:PROBE]
     return Probe(told.items.select(rows), tutor.model.reader.completions([said[row] or "" for row in rows])[0])
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from distrust import canary
 from distrust.adoption import youden
-from distrust.claimed import final, in_no_order
+from distrust.claimed import by_hash, final
 from distrust.data import Items, concatenate
 from distrust.evaluate import claims_on, wilson
 from distrust.evidence import Evidence, join
@@ -176,7 +176,7 @@ def as_one(run: Run, said: Sequence[Evidence], items: Items) -> Evidence:
     here = items.select(items.rows(ids))
     claims = [final(one, here) for one in said]
     texts = [[claim.text for one in claims if (claim := one[row]) is not None] for row in range(len(ids))]
-    fair = [in_no_order(spoken, item, str) for item, spoken in zip(ids, texts, strict=True)]
+    fair = [by_hash(spoken, item, str) for item, spoken in zip(ids, texts, strict=True)]
     return run.answers.evidence("teachers", ids, fair)
 
 

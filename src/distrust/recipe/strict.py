@@ -23,7 +23,8 @@ class Strict(BaseModel):
                 kinds = list(_kinds(cls.model_fields[name].annotation))
                 if (int in kinds or float in kinds) and bool not in kinds:
                     said = str(words[0]).lower()
-                    raise ValueError(f"`{name}` is a number, and {said} is none; leave it out for the default")
+                    what = "a number" if words == [value] else "made of numbers"
+                    raise ValueError(f"`{name}` is {what}, and {said} is none; leave it out for the default")
         return raw
 
 
