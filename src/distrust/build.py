@@ -83,7 +83,9 @@ def opened(
             space=task.space if task.answers is None else None,
             answers=task.answers,
             pool=task.pool,
-            teachers=[_as_said(build_teacher(one, task, book, recipe, asked, kept), one) for one in recipe.teachers],
+            teachers=[
+                _as_said(build_teacher(one, task, book, recipe, asked, kept), one, task.answers) for one in recipe.teachers
+            ],
             assistant=_assistant(task, book, recipe, asked, kept),
             new_student=student_maker(recipe.student, task.space, task),
             gold=task.gold,
@@ -171,13 +173,13 @@ def build_teacher(
     )
 
 
-def _as_said(teacher: Teacher, options: Asked) -> Teacher:
+def _as_said(teacher: Teacher, options: Asked, answers: Answers | None) -> Teacher:
     """The teacher, made wrong on purpose where its part of the recipe says so."""
     if isinstance(options, CausalTeacher) or options.wrong is None:
         return teacher
     from distrust.workshop import SimulatedTeacher
 
-    return SimulatedTeacher(teacher, options.wrong)
+    return SimulatedTeacher(teacher, options.wrong, answers=answers)
 
 
 def as_they_are(recipe: Recipe) -> Recipe:
@@ -201,7 +203,7 @@ def _assistant(
         from distrust.assistant import TRUTH
 
         task = replace(task, space=TRUTH, answers=None, gold=Gold((), torch.zeros(0, dtype=torch.long), TRUTH))
-    return _as_said(build_teacher(recipe.assistant, task, book, recipe, asked, kept), recipe.assistant)
+    return _as_said(build_teacher(recipe.assistant, task, book, recipe, asked, kept), recipe.assistant, task.answers)
 
 
 def _writer(options: CausalTeacher, task: Task) -> Teacher:

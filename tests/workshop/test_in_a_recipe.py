@@ -61,5 +61,5 @@ def test_mistakes_are_refused_by_name(parameters: dict[str, Any], words: str) ->
 
 def test_open_answers_have_no_classes_to_be_wrong_about() -> None:
     raw = {"data": {"pool": {"path": "x.csv"}}, "task": "generation", "student": {"kind": "causal", "config": {}}}
-    with pytest.raises(RecipeError, match="`wrong` of the teacher teacher is for classes"):
-        parse_recipe(raw | {"teachers": [TEACHER | {"wrong": {"kind": "symmetric"}}]})
+    with pytest.raises(RecipeError, match="`wrong` of the teacher teacher is pairwise, which is for classes"):
+        parse_recipe(raw | {"teachers": [TEACHER | {"wrong": {"kind": "pairwise"}}]})

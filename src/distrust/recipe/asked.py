@@ -195,8 +195,8 @@ class CausalAssistant(CausalTeacher):
 
 # keys of a teacher that mean something only where there are classes
 OF_CLASSES: dict[str, tuple[str, ...]] = {
-    "recorded": ("labels", "knows", "rationale", "wrong"),
-    "endpoint": ("labels", "knows", "parse", "structured", "logprobs", "wrong"),
+    "recorded": ("labels", "knows", "rationale"),
+    "endpoint": ("labels", "knows", "parse", "structured", "logprobs"),
     "causal": (),
 }
 TeacherRecipe = Annotated[Recorded | Classifier | Endpoint | CausalTeacher, Field(discriminator="kind")]

@@ -26,6 +26,7 @@ from distrust.recipe.compared import Compare, Method
 from distrust.recipe.given import Answer, Data, GoldRecipe
 from distrust.recipe.strict import Seed, Strict
 from distrust.recipe.taught import NgramStudent, StudentRecipe, Train
+from distrust.recipe.wrong import OF_TEXTS
 
 
 class Recipe(Strict):
@@ -108,6 +109,11 @@ class Recipe(Strict):
             odd = [name for name in OF_CLASSES[teacher.kind] if not _is_default(teacher, name)]
             if odd:
                 raise ValueError(f"`{odd[0]}` of the teacher {teacher.name} is for classes; task generation has none")
+            if teacher.wrong is not None and not isinstance(teacher.wrong, OF_TEXTS):
+                raise ValueError(
+                    f"`wrong` of the teacher {teacher.name} is {teacher.wrong.kind}, which is for classes; task generation "
+                    "takes symmetric, near-clone or abstaining"
+                )
             if isinstance(teacher, Endpoint) and _is_default(teacher, "prompt"):
                 raise ValueError(
                     f"the teacher {teacher.name} needs a `prompt`, such as `{{text}}`: the default is for labels"

@@ -115,3 +115,5 @@ WrongRecipe = Annotated[
     | Stale,
     Field(discriminator="kind"),
 ]
+
+OF_TEXTS = (Symmetric, NearClone, Abstaining)  # kinds that exist where answers are open

@@ -1,7 +1,8 @@
 """A teacher made wrong on purpose: it is asked as ever, and what it says is changed by a rule that a recipe can name.
 
-Knows evidence, and changes an item's claims and logits together. What it says of an item depends on the item and the seed
-alone. Knows nothing of gold, of who learns from it, or of which of its answers are wrong to begin with.
+Knows evidence, and changes an item's claims and logits together; `slips` changes open answers. What it says of an item
+depends on the item and the seed alone. Knows nothing of gold, of who learns from it, or of which of its answers are wrong
+to begin with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from distrust.answers import Answers
 from distrust.data import Items
 from distrust.errors import TeacherError
 from distrust.evidence import Evidence
@@ -20,11 +22,21 @@ from distrust.files import fingerprint
 from distrust.labels import ABSTAIN, OPEN, LabelSpace
 from distrust.logits import Dense
 from distrust.processes import mix
-from distrust.recipe.wrong import ClassBlind, Exchanged, InstanceDependent, NearClone, OverConfident, Stale, WrongRecipe
+from distrust.recipe.wrong import (
+    OF_TEXTS,
+    ClassBlind,
+    Exchanged,
+    InstanceDependent,
+    NearClone,
+    OverConfident,
+    Stale,
+    WrongRecipe,
+)
 from distrust.teachers import Teacher
 from distrust.workshop.draws import ByItem
 from distrust.workshop.flips import Seed, abstaining, looks_like, over_confident, pairwise, symmetric
 from distrust.workshop.policies import adversary, class_blind, exchange, older_policy
+from distrust.workshop.slips import slipped
 
 if TYPE_CHECKING:
     from distrust.report.facts import Spending
@@ -40,27 +52,35 @@ FLIPS: dict[str, Flip] = {
 
 
 class SimulatedTeacher:
-    """Any teacher that answers about classes, made wrong.
+    """Any teacher of classes or of open answers, made wrong.
 
     Args:
         teacher: who is asked; it is left as it was.
         wrong: the kind of wrong and its parameters, such as `recipe.wrong.Symmetric(kind="symmetric", rate=0.4)`.
         name: what it is called; default: as the teacher.
+        answers: how its texts are read, where answers are open.
 
-    It keeps the teacher's features (not its heads, which no longer make what it says), confidences and costs, and none of
-    its texts, which would tell what it said first. `simulated` is the sentence that reports show.
+    Of classes it keeps the teacher's features (not its heads, which no longer make what it says), confidences and costs, and
+    none of its texts, which would tell what it said first. Open answers keep their texts, each with a slip where it is made
+    wrong. `simulated` is the sentence that reports show.
 
     Raises:
-        TeacherError: open answers; a class that the teacher does not have. On asking: answers that show no doubt, where the
-            kind reads it.
+        TeacherError: open answers without `answers`, or a kind that needs classes; a class that the teacher does not have.
+            On asking: answers that show no doubt, where the kind reads it.
     """
 
-    def __init__(self, teacher: Teacher, wrong: WrongRecipe, name: str | None = None) -> None:
-        if not isinstance(teacher.space, LabelSpace) or teacher.space == OPEN:
-            raise TeacherError(f"{teacher.name} gives open answers, and only answers about classes can be made wrong.")
-        if len(teacher.space) < 2:
+    def __init__(
+        self, teacher: Teacher, wrong: WrongRecipe, name: str | None = None, answers: Answers | None = None
+    ) -> None:
+        if answers is None and (not isinstance(teacher.space, LabelSpace) or teacher.space == OPEN):
+            raise TeacherError(f"{teacher.name} gives open answers; to be made wrong it needs `answers`, how they are read.")
+        if answers is not None and not isinstance(wrong, OF_TEXTS):
+            legal = "symmetric, near-clone and abstaining"
+            raise TeacherError(f"{teacher.name} gives open answers, and {wrong.kind} needs classes; legal are {legal}.")
+        if answers is None and len(teacher.space) < 2:
             raise TeacherError(f"{teacher.name} has one class and cannot be wrong about it.")
-        self.name, self.space, self._teacher, self._wrong = name or teacher.name, teacher.space, teacher, wrong
+        self.name, self._teacher, self._wrong, self._answers = name or teacher.name, teacher, wrong, answers
+        self.space = teacher.space if answers is None else OPEN
         self.keeps_answers = teacher.keeps_answers
         said = ", ".join(f"{key} {value}" for key, value in wrong.model_dump(exclude={"kind"}, exclude_none=True).items())
         self.simulated = f"{self.name} is made wrong on purpose ({wrong.kind}: {said}); it is no real teacher."
@@ -75,8 +95,11 @@ class SimulatedTeacher:
 
     def ask(self, items: Items) -> Evidence:
         """What the teacher says of the items, made wrong."""
-        said = replace(self._teacher.ask(items), source=self.name, texts=None)
+        said = replace(self._teacher.ask(items), source=self.name)
         wrong, classes = self._wrong, len(self.space)
+        if self._answers is not None and isinstance(wrong, OF_TEXTS):
+            return slipped(said, wrong, self._answers)
+        said = replace(said, texts=None)
         if isinstance(wrong, OverConfident):
             return _sharpened(said, wrong.sharpness)
         if isinstance(wrong, Exchanged | Stale):
