@@ -138,8 +138,8 @@ class Watched:
         return self._latest
 
     def __call__(self, name: str, done: int, total: int, figures: Mapping[str, float]) -> None:
-        """A run's progress."""
-        if name == "student":
+        """A run's progress, of which figures come at an epoch's end alone."""
+        if name == "student" and figures:
             self.kl.append(self._judged())
 
     def _judged(self) -> float:

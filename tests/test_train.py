@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from distrust import checkpoint
+from distrust import checkpoint, train
 from distrust.distillation import default_objective
 from distrust.errors import RunError
 from distrust.labelled import Labelled, from_gold, from_targets
@@ -184,6 +185,22 @@ def test_the_ngram_student_resumes_bit_for_bit_too(tmp_path: Path, monkeypatch: 
         run(tmp_path / "broken")
     monkeypatch.undo()
     assert same(whole, run(tmp_path / "broken"))
+
+
+def test_progress_is_told_in_the_middle_of_a_long_epoch_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int, bool]] = []
+
+    def listen(name: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        told.append((done, total, bool(figures)))
+
+    labelled, loop = worlds.told(), Train(num_train_epochs=2, per_device_train_batch_size=8)
+    for turn, tick in enumerate((1e9, -1.0)):
+        monkeypatch.setattr(train, "TICK", tick)
+        student = worlds.student()
+        task = Fit("student", labelled, loop, 0, tmp_path / str(turn), progress=listen)
+        fit([Side(student, default_objective(labelled), loop)], task)
+    assert told[:2] == [(5, 10, True), (10, 10, True)], "an epoch shorter than a tick is told of once"
+    assert told[2:] == [(done, 10, done in (5, 10)) for done in range(1, 11)]
 
 
 def test_learning_happens(tmp_path: Path) -> None:

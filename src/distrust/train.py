@@ -35,7 +35,8 @@ from distrust.students.causal import writer
 __all__ = ["Fit", "Joint", "Progress", "Side", "fit", "read_history"]
 
 AWRY = ".awry"  # ends the name of a part that counts in which steps a side said what is not finite
-Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, done, total, figures
+TICK = 2.0  # seconds in the middle of an epoch after which progress is told again
+Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, steps done, of how many, an ended epoch's figures
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def _epoch(loop: _Loop, state: checkpoint.State) -> None:
     total = steps * options.num_train_epochs
     for side in loop.sides:
         side.student.module.train(not side.steady)
+    told = time.monotonic()
     for index, chosen in enumerate(_order(items, task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
@@ -121,11 +123,17 @@ def _epoch(loop: _Loop, state: checkpoint.State) -> None:
         state.add(parts, time.process_time() - began)
         if state.step < steps:
             _save(loop, state)
+            if time.monotonic() - told > TICK:
+                told = time.monotonic()
+                _tell(loop, state.epoch * steps + state.step, total, {})
     figures = _close(loop, state)
     _save(loop, state)
-    if task.progress and processes.rank == 0:
-        done = total if state.stopped else state.epoch * steps
-        task.progress(task.name, done, total, figures)
+    _tell(loop, total if state.stopped else state.epoch * steps, total, figures)
+
+
+def _tell(loop: _Loop, done: int, total: int, figures: Mapping[str, float]) -> None:
+    if loop.task.progress and loop.processes.rank == 0:
+        loop.task.progress(loop.task.name, done, total, figures)
 
 
 def _save(loop: _Loop, state: checkpoint.State) -> None:

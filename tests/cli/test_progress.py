@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from distrust.cli.progress import Progress
@@ -49,8 +51,13 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
             progress.buying(Buying(ODD, 1, 3, 1, 2.0, 0.25))
             progress.say("[red]A note.[/red]")
             progress.fitting("student", 4, 4, {"loss": 0.125})
+            progress.fitting("other", 2, 6, {"loss": 0.75})
+            progress.fitting("other", 3, 6, {})
 
     said = on_a_terminal(monkeypatch, work)
     assert "fit student" in said and "4/4" in said and "loss 0.1250" in said
+    assert re.search(r"fit other[^\n]*3/6[^\n]*loss 0.7500", said), (
+        "the last epoch's figures stay while the next one goes on"
+    )
     assert "cost 0.2500, 4 s left" in said and r"ask [/b] \x1b]0;owned\x07" in said and "\x1b]0;" not in said
     assert "[red]A note.[/red]" in said

@@ -82,6 +82,23 @@ def test_plan_asks_nobody_and_leaves_nothing(distrust: Call, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_every_library_has_the_recipes_threads(tmp_path: Path) -> None:
+    """Those that are loaded by then, and those that are loaded later."""
+    recipe = worlds.recipe(tmp_path, train=FAST, threads=3)
+    program = f"""
+import torch, numpy
+from pathlib import Path
+from distrust.cli.running import load
+load(Path({str(recipe)!r}), None)
+import scipy.linalg, sklearn.linear_model
+from threadpoolctl import threadpool_info
+print(torch.get_num_threads(), sorted({{one["num_threads"] for one in threadpool_info()}}), len(threadpool_info()) > 1)
+"""
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    said = subprocess.run([sys.executable, "-c", program], env=free, capture_output=True, text=True, timeout=120, check=True)
+    assert said.stdout.split("\n")[0] == "3 [3] True"
+
+
 def test_bars_on_a_terminal(tmp_path: Path) -> None:
     """A real terminal: bars are drawn, a hostile teacher's name draws nothing, the cursor is given back."""
     teachers = [{"kind": "recorded", "name": "t\x1b]0;owned\x07", "column": "teacher"}]

@@ -74,7 +74,8 @@ class Progress:
             return
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=total, figures="")
-        self.bars.update(self.tasks[name], completed=done, total=total, figures=figures)
+        new = {"figures": figures} if figures else {}  # in the middle of an epoch the last one's stay
+        self.bars.update(self.tasks[name], completed=done, total=total, **new)
 
 
 def cost(bought: Buying) -> str:

@@ -114,7 +114,7 @@ def demo(
 
 
 def load(path: Path, overrides: list[str] | None) -> Recipe:
-    """A recipe file, its method and options checked; torch gets the threads it asks for, and the faster exact products."""
+    """A recipe file, its method and options checked; libraries get its threads, torch the faster exact products."""
     from distrust.recipe_file import load_recipe
 
     recipe = load_recipe(path, overrides)
@@ -125,10 +125,22 @@ def load(path: Path, overrides: list[str] | None) -> Recipe:
     products.choose()
     threads = recipe.threads or (1 if recipe.student.kind == "ngram" else None)  # its products are too small to share
     if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+        _limit(threads)
     return recipe
+
+
+def _limit(threads: int) -> None:
+    """So many threads in torch, in libraries that are loaded, and in those that will be."""
+    import os
+
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from distrust.comparison.workers import POOLS
+
+    torch.set_num_threads(threads)
+    os.environ.update(dict.fromkeys(POOLS, str(threads)))
+    threadpool_limits(threads)
 
 
 def _close(folder: Path, page: Path) -> None:
