@@ -54,11 +54,21 @@ def keep(name: str, quick: bool, result: Result) -> Path:
         "versions": versions | {"python": platform.python_version()},
         "commit": _commit(),
         "cores": len(os.sched_getaffinity(0)),
+        "processor": processor(),
         "process_seconds": round(sum(os.times()[:4]), 1),  # with those it waited for
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(path, value)
     return path
+
+
+def processor() -> str:
+    """The processor's model, as Linux names it; elsewhere what Python knows of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def table(name: str, result: Result) -> str:

@@ -4,8 +4,9 @@ Every student of a cell begins from the same fine-tuning and makes the same numb
 method's learning rate is chosen by the same short runs, on another seed and on items that nothing else looks at.
 Divergences are from the *original* teacher, on held-out texts and on the student's own. Seconds are process time of the
 steps, and of what a method keeps on disk before them. What is measured is kept by student: a run that is started again goes
-on, a second process beside it takes what is left, a changed program measures anew. After `DISTRUST_SECONDS` of process time
-nothing more is begun.
+on, a second process beside it takes what is left, a changed program or another processor measures anew. After
+`DISTRUST_SECONDS` of process time nothing more is begun. `results/okd.students.json` has every student's figures, and a
+later run of the same program on such a processor goes on from there.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from benchmarks._okd_goals import goals, to_forward
 from benchmarks._okd_student import METHODS, WATCHED, Task, figures, program
 from benchmarks._puzzles import KINDS, judged
 from benchmarks._tutoring import POOL, PUZZLES, Cell, teacher, texts
-from benchmarks.harness import Result, needs_data
+from benchmarks.harness import RESULTS, Result, needs_data, processor
 from distrust.errors import RunError
-from distrust.files import read_json, write_json
+from distrust.files import fingerprint, read_json, write_json
 from distrust.stages import lock
 
 FEWEST = ("fine_tuning", "forward", "okd")
@@ -41,6 +42,7 @@ RATES = (3e-3, 6e-3, 1.2e-2)
 EPOCHS = {"texts": (4, 2), "puzzles": (12, 4)}  # of all but `forward_longer`, and of a short run for a rate
 LONGER = "forward_longer"  # its epochs are those that okd's seconds buy
 SEEDS, SEARCH_SEED = (0, 1, 2), 100
+STUDENTS = RESULTS / "okd.students.json"
 
 
 Found = dict[Task, dict[str, float]]
@@ -57,6 +59,7 @@ def run(quick: bool) -> Result:
     for _ in range(2):  # where no search took the time, the first seed's students do, and only then it is known
         tasks = planned(found)
         found |= measured([task for task in tasks if task not in found])
+    write_json(STUDENTS, {"program": place(), "figures": {task.name: one for task, one in found.items()}})
     return result(found, tasks)
 
 
@@ -142,7 +145,9 @@ def measured(tasks: Sequence[Task]) -> Found:
 
 def _kept(task: Task, wait: bool, begin: bool) -> dict[str, float] | None:
     """One student's figures, read back where this very program has measured them; None where that is not done now."""
-    folder = Path(tempfile.gettempdir()) / f"distrust-okd-{program()}" / task.name
+    folder = Path(tempfile.gettempdir()) / f"distrust-okd-{place()}" / task.name
+    if task.name in _earlier():
+        return _earlier()[task.name]
     while not (folder / "figures.json").is_file():
         if not begin:
             return None
@@ -160,6 +165,19 @@ def _kept(task: Task, wait: bool, begin: bool) -> dict[str, float] | None:
             os.close(turn)
     known: dict[str, float] = read_json(folder / "figures.json")
     return known
+
+
+@cache
+def place() -> str:
+    """A fingerprint of the program, and of the processor that its seconds are of."""
+    return fingerprint(program(), processor())[:16]
+
+
+@cache
+def _earlier() -> dict[str, dict[str, float]]:
+    """Students of this very program on such a processor, by name, that an earlier run has left in the results."""
+    kept = read_json(STUDENTS) if STUDENTS.is_file() else {"program": None}
+    return dict(kept["figures"]) if kept["program"] == place() else {}
 
 
 def result(found: Found, tasks: Sequence[Task]) -> Result:

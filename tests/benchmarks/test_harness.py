@@ -18,8 +18,18 @@ def test_a_result_is_kept_in_the_one_shape(tmp_path: Path, monkeypatch: pytest.M
     path = harness.keep("some", True, result)
     assert path == tmp_path / "some.quick.json" and harness.keep("some", False, result).name == "some.json"
     kept = json.loads(path.read_text())
-    assert list(kept) == ["figures", "settings", "seeds", "versions", "commit", "cores", "process_seconds", "date"]
-    assert kept["process_seconds"] > 0
+    assert list(kept) == [
+        "figures",
+        "settings",
+        "seeds",
+        "versions",
+        "commit",
+        "cores",
+        "processor",
+        "process_seconds",
+        "date",
+    ]
+    assert kept["process_seconds"] > 0 and kept["processor"] == harness.processor() != ""
     assert kept["figures"] == {"speed": 2.5, "speed.low": 2.0} and kept["seeds"] == [0, 1] and kept["cores"] >= 1
     assert {"distrust", "torch", "python"} <= kept["versions"].keys()
     assert abs((datetime.now(UTC) - datetime.fromisoformat(kept["date"])).total_seconds()) < 60

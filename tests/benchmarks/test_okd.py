@@ -11,6 +11,7 @@ from benchmarks import okd
 from benchmarks._okd_page import lines, sign
 from benchmarks._okd_student import METHODS, Task
 from benchmarks._puzzles import CHOSEN, KINDS, TASKS, items, judged, model
+from distrust.files import write_json
 
 ONE = okd.WHOLE[0]
 
@@ -116,14 +117,32 @@ def test_the_page_says_which_goals_are_missed() -> None:
 
 def test_a_student_is_measured_once_and_left_to_whoever_is_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(okd.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(okd, "STUDENTS", tmp_path / "students.json")
+    okd._earlier.cache_clear()
     made: list[str] = []
     monkeypatch.setattr(okd, "figures", lambda task: made.append(task.name) or {"kl": 1.0})
     first, other = (Task(ONE, name, 0, 3e-3, 4) for name in ("forward", "okd"))
-    held = okd.lock(tmp_path / f"distrust-okd-{okd.program()}" / other.name)
+    held = okd.lock(tmp_path / f"distrust-okd-{okd.place()}" / other.name)
     assert okd._kept(first, False, True) == okd._kept(first, False, True) == {"kl": 1.0}
     assert okd._kept(other, False, True) is None and okd._kept(other, True, False) is None and made == [first.name]
     okd.os.close(held)
     assert okd._kept(other, True, True) == {"kl": 1.0}
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_students_of_an_earlier_run_are_read_back_where_program_and_processor_are_the_same(
+    same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(okd.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(okd, "STUDENTS", tmp_path / "students.json")
+    task = Task(ONE, "forward", 0, 3e-3, 4)
+    program = okd.place() if same else "another"
+    write_json(okd.STUDENTS, {"program": program, "figures": {task.name: {"kl": 1.0}}})
+    okd._earlier.cache_clear()
+    try:
+        assert okd._kept(task, False, False) == ({"kl": 1.0} if same else None)
+    finally:
+        okd._earlier.cache_clear()
 
 
 @pytest.mark.parametrize("kind", KINDS)
