@@ -4,7 +4,7 @@
 # make bench      every benchmark in full, or one: make bench NAMES=r52 (bench-quick: minutes)
 # make docs       write again what is generated from the code
 PYTHON ?= python3
-NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels okd okd_step trainer_step textbrewer
+NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels onednn okd okd_step trainer_step textbrewer
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 

@@ -112,7 +112,6 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
             "finish": "carry_out gather write",
             "plan": "plan Planned Span",
             "merge": "Merging merge_recipe write_pool",
-            "products": "choose",
         },
     ),
     "evaluate": ("Evaluate: how good an answer is", {"evaluate": "", "evaluate.texts": "", "evaluate.following": ""}),

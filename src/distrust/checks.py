@@ -44,7 +44,6 @@ def installation() -> Iterator[Check]:
         if found is not None:
             yield found
     yield _tried("devices", _devices)
-    yield _tried("products", _products)
     offline = os.environ.get("HF_HUB_OFFLINE")
     hub = "is set: nothing is fetched from the hub" if offline and offline != "0" else "is not set: the hub may be asked"
     yield Check("HF_HUB_OFFLINE", True, hub)
@@ -107,13 +106,6 @@ def _devices() -> str:
         device = torch.cuda.get_device_properties(number)
         said.append(f"cuda:{number} {device.name}, {device.total_memory / 2**30:.0f} GiB")
     return "; ".join(said if len(said) > 1 else [*said, "no CUDA device"])
-
-
-def _products() -> str:
-    from distrust import products
-
-    products.choose()
-    return f"of matrices, in single precision on a CPU: {products.said()}"
 
 
 def _words(recipe: Recipe) -> str:

@@ -114,15 +114,13 @@ def demo(
 
 
 def load(path: Path, overrides: list[str] | None) -> Recipe:
-    """A recipe file, its method and options checked; libraries get its threads, torch the faster exact products."""
+    """A recipe file, its method and options checked; libraries get the threads it asks for."""
     from distrust.recipe_file import load_recipe
 
     recipe = load_recipe(path, overrides)
-    from distrust import products
     from distrust.finish import check_method  # after the recipe: its mistakes are said before torch is loaded
 
     check_method(recipe)
-    products.choose()
     threads = recipe.threads or (1 if recipe.student.kind == "ngram" else None)  # its products are too small to share
     if threads is not None:
         _limit(threads)

@@ -54,7 +54,7 @@ def predict(
       distrust predict runs/mine/student new.csv --defer-below 0.8 --recipe recipe.yaml
     """
     asked = deferral(defer_below, recipe, teacher)
-    from distrust import predictions, products
+    from distrust import predictions
     from distrust.build import load_student
     from distrust.cli import writing
     from distrust.data import load_items
@@ -63,7 +63,6 @@ def predict(
 
     predictions.check_kind(out)
     _keep(out, data)
-    products.choose()
     model = load_student(student)
     if isinstance(model, CausalStudent):
         writing.predict(model, load_items(data, text=text, id=id, split=split, open_answers=True), out, asked)
@@ -112,7 +111,6 @@ def evaluate(
       distrust evaluate runs/mine/student test.jsonl --samples 5 --teacher-model models/large
     """
     asked = deferral(defer_below, recipe, teacher)
-    from distrust import products
     from distrust.build import load_student
     from distrust.cli import writing
     from distrust.cli.tables import table
@@ -125,7 +123,6 @@ def evaluate(
 
     if out is not None:
         _keep(out, data)
-    products.choose()
     model = load_student(student)
     if isinstance(model, CausalStudent):
         items = load_items(data, text=text, id=id, split=split, open_answers=True)

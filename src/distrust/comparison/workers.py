@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from distrust import products
 from distrust.errors import RunError
 
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read by a library as it is loaded, and never again
@@ -101,7 +100,6 @@ def _born(threads: int) -> Iterator[None]:
 def _begin(threads: int, parent: int, words: Words) -> None:
     """In a new process: its share of the cores; Ctrl-C is the parent's to handle; it does not outlive its parent."""
     torch.set_num_threads(threads)
-    products.choose()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _told.append(words)
 
