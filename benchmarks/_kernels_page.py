@@ -1,4 +1,4 @@
-"""`python -m benchmarks._kernels_page`: writes docs/losses.md's table from the result file: no number is typed."""
+"""`python -m benchmarks._kernels_page`: writes docs/losses.md's tables from the result files: no number is typed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,29 @@ HEAD = (
 )
 
 
+EARLIER = "kernels.intel.json"  # the same benchmark on another maker's processor
+PEERS = {"naive": "whole logits", "trl": "TRL", "liger": "Liger"}
+
+
 def table() -> str:
-    """What stands on the page, as markdown, from `results/kernels.json`."""
-    found: dict[str, Any] = read_json(RESULTS / "kernels.json")
-    of, sizes = found["figures"], found["settings"]["student/teacher/vocabulary"]
+    """What stands on the page, as markdown, of both result files."""
+    now, before = (read_json(RESULTS / name) for name in ("kernels.json", EARLIER))
+    lines = [f"On an {now['processor']} processor, {now['cores']} cores of a shared machine:", "", *_sizes(now), ""]
+    lines += [
+        *_rest(now["figures"]),
+        "",
+        f"Earlier, on an Intel processor (`benchmarks/results/{EARLIER}`):",
+        "",
+        *_sizes(before),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sizes(found: dict[str, Any]) -> list[str]:
+    """A row for each size."""
+    of = found["figures"]
     lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
-    for width, other, classes in sizes:
+    for width, other, classes in found["settings"]["student/teacher/vocabulary"]:
         name = f"w{width}.v{classes}"
         peers = [f"{of[one]:.2f}" if (one := f"{name}.x_{peer}") in of else "" for peer in ("trl", "liger")]
         cells = [
@@ -30,16 +47,22 @@ def table() -> str:
             *(f"{of[f'{name}.naive_over_floor']:.2f}", *peers, f"{of[f'{name}.two_sided']:.2f}"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _rest(of: dict[str, Any]) -> list[str]:
+    """Memory, errors, and what other targets cost."""
     memory = {name.rpartition(".")[2]: value for name, value in of.items() if name.startswith("memory_mb")}
-    said = {"naive": "whole logits", "trl": "TRL", "liger": "Liger"}
-    others = ", ".join(f"{memory[one]:,.0f} MB by {who}" for one, who in said.items() if one in memory)
-    lines += [
-        "",
+    others = ", ".join(f"{memory[one]:,.0f} MB by {who}" for one, who in PEERS.items() if one in memory)
+    stored, several = (_over(of, f"w256.v32768.{one}.x_floor") for one in ("top64", "teachers3"))
+    return [
         f"Memory added at 50,304 classes × 2,048 tokens: {memory['n2048']:,.0f} MB, one chunk of both sides and the",
         f"head's gradient; {others}. Largest error against double precision:",
-        f"{of['max_error']:.0e} of the largest number.",
+        f"{of['max_error']:.0e} of the largest number, two-sided {of['max_error.two_sided']:.0e}; of bf16 heads and hidden",
+        f"states {of['max_error.bf16']:.3f}, by whole logits {of['max_error.bf16.naive']:.3f}.",
+        "At width 256 and 32,768 classes, over the",
+        f"products that each cannot leave out: a stored top 64 {stored}, three weighted teachers {several}.",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _over(of: dict[str, Any], name: str) -> str:

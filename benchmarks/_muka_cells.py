@@ -20,9 +20,9 @@ from distrust.distillation import default_objective
 from distrust.files import fingerprint, read_json, write_json
 from distrust.gold import Gold
 from distrust.labelled import from_gold
-from distrust.merge import MUKA as MERGE
 from distrust.methods import find
 from distrust.methods.adequate import scored
+from distrust.methods.auto_suited import MERGED
 from distrust.methods.specialists import Specialists, gather, told
 from distrust.recipe import Train
 from distrust.run import Run
@@ -44,7 +44,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {  # name in a recipe, options;
     "muka.max_logit": ("muka", {"score": "max_logit", "margin": False}),
     "auto": ("muka", AUTO),
     "auto.hard_margin": ("muka", {"score": "auto"}),  # all else as in the paper
-    "merge": ("muka", dict(MERGE)),  # what `distrust merge` writes without --features
+    "merge": ("muka", dict(MERGED)),  # what `distrust merge` writes without --features
     "gold_only.gold10": ("gold-only", {}),
     "padded_average.gold10": ("padded-average", {}),
     "uhc.gold10": ("uhc", {}),
@@ -52,7 +52,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {  # name in a recipe, options;
     "concatenated.gold10": ("concatenated", {}),
     "muka.gold10": ("muka", {}),
     "auto.gold10": ("muka", AUTO),
-    "merge.gold10": ("muka", dict(MERGE)),
+    "merge.gold10": ("muka", dict(MERGED)),
 }
 BARE = ("merge", "merge.gold10")  # their teachers keep no features
 ORACLES = ("oracle", "oracle.gold10")

@@ -19,7 +19,7 @@ from benchmarks._muka_cells import GOLD, NO_GOLD, SIDES, Task, measured
 from benchmarks._passes_cost import costs
 from benchmarks._specialists import EPOCHS, WIDTH, world
 from benchmarks.harness import Result, needs_data
-from distrust.merge import MUKA as MERGE
+from distrust.methods.auto_suited import MERGED
 
 ROWS = [
     ("clinc150", 2),
@@ -62,7 +62,7 @@ def run(quick: bool) -> Result:
         "students": f"one hidden layer of {WIDTH}, {EPOCHS} epochs, last one kept",
         "aside": f"{ASIDE[0]} in {ASIDE[1]} also with students of {WIDTH // 4} and {4 * WIDTH} units (width32, width512), "
         "and with a linear model of words and pairs beside a network (mixed)",
-        "merge": ", ".join(f"{key}: {value}" for key, value in MERGE.items()) + "; teachers keep no features",
+        "merge": ", ".join(f"{key}: {value}" for key, value in MERGED.items()) + "; teachers keep no features",
         "half": "half of the 95 % interval over seeds, by Student's t; 0 of one seed",
     }
     return Result(figures, settings, seeds)

@@ -1,14 +1,13 @@
 """Single precision through oneDNN, torch's switch for it: how exact, and what it saves or costs, in products and in steps.
 
 One thread, process time, both ways in turn, medians of a round's ratios: above 1, oneDNN is faster. Errors are from double
-precision, over the largest number. On processors with units for bf16 the switch may round; then the times say little.
+precision, over the largest number.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -16,6 +15,8 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.harness import Absent, Result
+from distrust.errors import RecipeError
+from distrust.products import routed
 
 CHUNKS = ((256, 64, 2048), (256, 256, 32768), (256, 768, 32768))  # tokens, width, classes
 WIDTHS = (16, 64, 256)  # of language models of four layers, 16 texts of 64 tokens a step
@@ -23,9 +24,12 @@ ROUNDS = {True: 3, False: 9}
 
 
 def run(quick: bool) -> Result:
-    """Raises Absent where torch has no such switch (before 2.9, or without oneDNN)."""
-    if not hasattr(getattr(torch.backends.mkldnn, "matmul", None), "fp32_precision"):
-        raise Absent("The benchmark onednn needs torch 2.9 or later, whose backends.mkldnn.matmul has fp32_precision.")
+    """Raises Absent where torch cannot, or the processor rounds."""
+    try:
+        with routed(onednn=True):
+            pass
+    except RecipeError as error:
+        raise Absent(f"The benchmark onednn has nothing to measure. {error}") from None
     torch.set_num_threads(1)
     torch.manual_seed(0)
     figures: dict[str, float | bool] = {}
@@ -38,7 +42,7 @@ def run(quick: bool) -> Result:
         }
         for kind, product in kinds.items():
             figures |= _ratio(f"product.{tokens}x{width}x{classes}.{kind}", product, ROUNDS[quick])
-        with through():
+        with routed(onednn=True):
             found, exact = left @ right.T, left.double() @ right.double().T
         figures[f"product.{tokens}x{width}x{classes}.error"] = float(
             (found.double() - exact).abs().max() / exact.abs().max()
@@ -48,23 +52,12 @@ def run(quick: bool) -> Result:
     return Result(figures, {"rounds": ROUNDS[quick], "threads": 1, "intervals": "least and most of the rounds"}, [0])
 
 
-@contextmanager
-def through() -> Iterator[None]:
-    """Inside, products go through oneDNN."""
-    switch = torch.backends.mkldnn.matmul
-    before, switch.fp32_precision = switch.fp32_precision, "bf16"
-    try:
-        yield
-    finally:
-        switch.fp32_precision = before
-
-
 def _ratio(name: str, work: Callable[[], object], rounds: int) -> dict[str, float]:
     """torch's own time over oneDNN's: the median of the rounds, the least and the most."""
     ratios = []
     for turn in range(rounds + 1):
         plain = _timed(work)
-        with through():
+        with routed(onednn=True):
             other = _timed(work)
         if turn:  # the first round warms up
             ratios.append(plain / other)

@@ -112,6 +112,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
             "finish": "carry_out gather write",
             "plan": "plan Planned Span",
             "merge": "Merging merge_recipe write_pool",
+            "products": "routed",
         },
     ),
     "evaluate": ("Evaluate: how good an answer is", {"evaluate": "", "evaluate.texts": "", "evaluate.following": ""}),

@@ -23,6 +23,7 @@ from distrust.files import read_json, write_atomically, write_json
 from distrust.gold import Gold
 from distrust.labels import LabelSpace, doubt
 from distrust.processes import rank, wait
+from distrust.products import routed
 from distrust.recipe import (
     Answer,
     Asked,
@@ -71,13 +72,13 @@ def opened(
         kept: where paid answers were kept for several runs: endpoint teachers are then those, and buy nothing.
 
     Raises:
-        DistrustError: whatever is wrong with data, teachers, student or folder; nothing has been asked by then.
+        DistrustError: whatever is wrong with data, teachers, student, folder or machine; nothing has been asked by then.
     """
     folder = Path(expand(recipe.output_dir))
     evidence = None if shared is None else shared / "evidence"
     task = read_task(recipe)
     check_folder(folder, task)
-    with ledger(recipe, folder, kept) as book:
+    with routed(recipe.onednn), ledger(recipe, folder, kept) as book:
         made = Run(
             folder,
             space=task.space if task.answers is None else None,

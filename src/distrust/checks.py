@@ -44,6 +44,7 @@ def installation() -> Iterator[Check]:
         if found is not None:
             yield found
     yield _tried("devices", _devices)
+    yield _tried("products", _products)
     offline = os.environ.get("HF_HUB_OFFLINE")
     hub = "is set: nothing is fetched from the hub" if offline and offline != "0" else "is not set: the hub may be asked"
     yield Check("HF_HUB_OFFLINE", True, hub)
@@ -106,6 +107,12 @@ def _devices() -> str:
         device = torch.cuda.get_device_properties(number)
         said.append(f"cuda:{number} {device.name}, {device.total_memory / 2**30:.0f} GiB")
     return "; ".join(said if len(said) > 1 else [*said, "no CUDA device"])
+
+
+def _products() -> str:
+    from distrust.products import said
+
+    return said()
 
 
 def _words(recipe: Recipe) -> str:

@@ -16,12 +16,10 @@ from distrust.data import load_items
 from distrust.errors import RecipeError, nearest
 from distrust.files import write_atomically
 from distrust.images import Image
+from distrust.methods.auto_suited import MERGED
 from distrust.pretrained import class_names, reads_images
 
 POOL = "pool.jsonl"
-# measured as `merge` in benchmarks/muka.py; with 16 passes, which cost 11 forwards of each transformer, `auto` came to the
-# same test accuracy on TREC and CLINC150
-MUKA = {"score": "auto", "target": "soft", "margin": False, "passes": 1}
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def merge_recipe(asked: Merging) -> dict[str, Any]:
             for teacher, name in zip(asked.teachers, names(asked.teachers), strict=True)
         ],
         "student": {"kind": "transformer", "model": asked.student or asked.teachers[0]},
-        "method": {"name": "muka", "options": dict(MUKA)},
+        "method": {"name": "muka", "options": dict(MERGED)},
         "output_dir": asked.output,
     }
     if asked.features:

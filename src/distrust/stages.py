@@ -18,6 +18,7 @@ import torch
 from distrust.errors import RunError
 from distrust.files import file_name, read_json, refusing, write_json
 from distrust.processes import rank, wait
+from distrust.products import is_on
 
 
 class Stages:
@@ -58,7 +59,8 @@ class Stages:
 def surroundings() -> dict[str, Any]:
     """What bit-exact repetition depends on: device, threads, versions."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+    said = {"device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+    return said | ({"onednn": True} if is_on() else {})
 
 
 @contextmanager

@@ -46,9 +46,9 @@ def test_a_mixed_pair_reads_words_and_axes_of_the_same_items() -> None:
 
 
 def test_what_merge_writes_is_measured_without_features() -> None:
-    from distrust.merge import MUKA
+    from distrust.methods.auto_suited import MERGED
 
-    assert set(BARE) == {"merge", "merge.gold10"} and all(METHODS[one] == ("muka", MUKA) for one in BARE)
+    assert set(BARE) == {"merge", "merge.gold10"} and all(METHODS[one] == ("muka", MERGED) for one in BARE)
     without = {one.removesuffix(".gold10") for one in GOLD} ^ set(NO_GOLD)
     assert without == {"gold_only", "cfl", "muka.soft", "muka.one_pass", "muka.max_logit", "auto.hard_margin"}
 

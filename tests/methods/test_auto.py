@@ -39,7 +39,7 @@ def test_a_wrong_teacher_is_left_and_the_winner_is_carried_out_as_it_is(tmp_path
         rows = {row["candidate"]: row for row in run.choice}
         assert rows["distill"]["why"] == "something is better beyond noise" and rows["distill"]["gain"] is None
         assert "there is one" in rows["best-teacher"]["why"]
-        assert rows["muka (score auto, target soft)"]["score"] is None
+        assert rows["muka (score auto, target soft, margin False, passes 1)"]["score"] is None
         assert f"Auto carries out {TRUSTED}" in run.notes[0] and "elr" in run.notes[1]
     assert set(teacher.asked.values()) == {1}, "once each, whatever is tried"
     with closing(opened(tmp_path / "alone", [exchanging()])) as run:

@@ -63,6 +63,11 @@ class Recipe(Strict):
         le=4096,
         description="CPU threads: part of what makes a run repeatable; default: 1 for `ngram`, else all cores",
     )
+    onednn: bool = Field(
+        False,
+        description="on a CPU, products in single precision through oneDNN, refused where that would round; "
+        "`distrust doctor` says what it gains or costs",
+    )
     output_dir: str = Field("runs/default", description="the run's folder")
     evidence_dir: str | None = Field(
         None, description="folder of what local teachers said, which runs may share; default: `evidence` in the run's folder"
