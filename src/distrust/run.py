@@ -244,8 +244,7 @@ class Run:
             joint=joint,
         )
         said = {} if options is None else options.model_dump()
-        judged = "" if self._validation is None else self._validation.key
-        self.fits[first] = fitted(self.stages, students, objectives, task, said, judged)
+        self.fits[first] = fitted(self.stages, students, objectives, task, said, self.validated_on)
         self._hearing.names |= {student.key: name for name, student in zip(objectives, students, strict=True)}
         return students
 
@@ -301,6 +300,11 @@ class Run:
                 "with gold.reserve: {stop: 20}."
             )
         return None
+
+    @property
+    def validated_on(self) -> str:
+        """A fingerprint of the validation items; empty where there are none."""
+        return "" if self._validation is None else self._validation.key
 
     @property
     def validation_loss(self) -> Callable[[Student], float] | None:

@@ -5,7 +5,7 @@ Knows rich tables and plain metrics. Every text from outside is made inert befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(Text(show(str(cell))) for cell in row))
     Console().print(drawn)
+
+
+def intervals(figures: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Rows of figures by name: value, low and high."""
+    return [(name, *(f"{one[end]:.4f}" for end in ("value", "low", "high"))) for name, one in figures.items()]
 
 
 def classes_table(run: Run, always: bool = False) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distrust.data import Items
     from distrust.defer import Deferred
     from distrust.labels import LabelSpace
+    from distrust.students import Student
 
 STUDENT = Annotated[Path, typer.Argument(help="a student's folder: `student` in a run's folder", metavar="STUDENT")]
 TEXT = Annotated[str, typer.Option(help="column of the texts")]
@@ -113,12 +114,9 @@ def evaluate(
     asked = deferral(defer_below, recipe, teacher)
     from distrust.build import load_student
     from distrust.cli import writing
-    from distrust.cli.tables import table
     from distrust.data import load_items
     from distrust.errors import RecipeError
-    from distrust.evaluate import score
     from distrust.files import write_json
-    from distrust.students import answer
     from distrust.students.causal import CausalStudent
 
     if out is not None:
@@ -126,38 +124,40 @@ def evaluate(
     model = load_student(student)
     if isinstance(model, CausalStudent):
         items = load_items(data, text=text, id=id, split=split, open_answers=True)
-        scored = writing.evaluate(model, items, label, data, asked, samples, teacher_model)
-        rows = [(name, *_three(one)) for name, one in scored["student"].items()]
-        table(f"The student on {scored['items']} items", ("", "value", "low", "high"), rows)
-        if "sampled" in scored:
-            how = f"Sampled at temperature 1, {scored['sampled']['samples']} texts an item"
-            table(f"\n{how}", ("", "mean", "least", "most"), writing.sampled_rows(scored))
-        if out is not None:
-            write_json(out, scored)
-            typer.echo(f"Figures: {_shown(out)}")
-        return
-    if samples is not None or teacher_model is not None:
+        found = writing.evaluate(model, items, label, data, asked, samples, teacher_model)
+        writing.show(found)
+    elif samples is not None or teacher_model is not None:
         raise RecipeError(
             "--samples and --teacher-model are of students that write texts; this one chooses between classes."
         )
-    items, gold = _labelled(load_items(data, text=text, text_pair=text_pair, id=id, split=split), label, model.space, data)
+    else:
+        items = load_items(data, text=text, text_pair=text_pair, id=id, split=split)
+        found = _scored(model, *_labelled(items, label, model.space, data), asked)
+    if out is not None:
+        write_json(out, found)
+        typer.echo(f"Figures: {_shown(out)}")
+
+
+def _scored(model: Student, items: Items, gold: Tensor, asked: Deferral | None) -> dict[str, Any]:
+    """A student of classes on items with gold (N,), alone and with the teacher that it defers to: shown, and returned."""
+    from distrust.cli.tables import intervals, table
+    from distrust.evaluate import score
+    from distrust.students import answer
+
     if asked is not None:
         items, gold = _judging(asked, items, gold)
     chances = answer(model, items).distribution()  # (N, C)
     figures = {name: vars(one) for name, one in score(chances, gold).items()}
     found: dict[str, Any] = {"items": len(items), "student": figures}
-    rows = [(name, *_three(one)) for name, one in figures.items()]
-    table(f"The student on {len(items)} items", ("", "value", "low", "high"), rows)
+    table(f"The student on {len(items)} items", ("", "value", "low", "high"), intervals(figures))
     if asked is not None:
         deferred, cost = ask_back(asked, items, model.space, chances)
         found["deferring"] = _deferring(deferred, cost, asked, gold, chances)
         pair, gain = found["deferring"]["accuracy"], found["deferring"]["gain"]
-        rows = [("accuracy", *_three(pair)), ("gain over the student", *_three(gain))]
+        rows = intervals({"accuracy": pair, "gain over the student": gain})
         table(f"\nStudent and {deferred.teacher} together: {gain['verdict']}", ("", "value", "low", "high"), rows)
         typer.echo(told(deferred, cost))
-    if out is not None:
-        write_json(out, found)
-        typer.echo(f"Figures: {_shown(out)}")
+    return found
 
 
 def _labelled(items: Items, label: str, space: LabelSpace, data: str) -> tuple[Items, Tensor]:
@@ -205,11 +205,6 @@ def _deferring(deferred: Deferred, cost: Cost, asked: Deferral, gold: Tensor, ch
         "gain": vars(paired_difference(right.double(), alone.double())),
         "cost": vars(cost),
     }
-
-
-def _three(interval: dict[str, Any]) -> tuple[str, str, str]:
-    low, middle, high = (f"{interval[name]:.4f}" for name in ("low", "value", "high"))
-    return middle, low, high
 
 
 def _keep(out: Path, data: str) -> None:

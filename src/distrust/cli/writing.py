@@ -11,6 +11,7 @@ from distrust import predictions, recipe
 from distrust.build import load_student
 from distrust.claimed import final
 from distrust.cli.deferring import Deferral
+from distrust.cli.tables import intervals, table
 from distrust.conversations import spoken
 from distrust.data import COMPLETION, Items, column
 from distrust.errors import DataError, RecipeError
@@ -80,6 +81,14 @@ def evaluate(
             "teacher": beside and {"model": teacher_model, **beside},
         }
     return found
+
+
+def show(found: dict[str, Any]) -> None:
+    """What `evaluate` found, as tables."""
+    table(f"The student on {found['items']} items", ("", "value", "low", "high"), intervals(found["student"]))
+    if "sampled" in found:
+        how = f"Sampled at temperature 1, {found['sampled']['samples']} texts an item"
+        table(f"\n{how}", ("", "mean", "least", "most"), sampled_rows(found))
 
 
 def sampled_rows(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:

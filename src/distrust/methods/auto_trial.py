@@ -97,7 +97,8 @@ def bench(run: Run, heard: Asked, folds: list[Fold], items: int, epochs: float) 
     least = min(LEAST_STEPS, whole * math.ceil(len(run.pool) / batch)) / math.ceil(max(1, len(some)) / batch)
     fewer = run.options.model_copy(update={"num_train_epochs": math.ceil(max(epochs * whole, least))})
     asked, start = [teacher.fingerprint for teacher in run.teachers], run.new_student(run.seed).key
-    return Bench(run, heard, some, folds, fewer, fingerprint(asked, start, fewer.model_dump(), run.seed, some.key))
+    key = fingerprint(asked, start, fewer.model_dump(), run.seed, some.key, run.validated_on)
+    return Bench(run, heard, some, folds, fewer, key)
 
 
 def tried(here: Bench, candidate: Candidate) -> Outcome | str:
