@@ -116,6 +116,13 @@ def test_without_a_teacher_only_samples_are_judged(model: CausalStudent) -> None
     assert found["teacher"] is None and found["samples"] == 2 and len(sampled_rows({"sampled": found})) == 4
 
 
+def test_a_student_of_classes_is_no_language_model_to_follow(model: CausalStudent, trained: Path) -> None:
+    items = flips(2)[0]
+    told = Items(items.ids, items.inputs, {"completion": ["x", "y"]})
+    with pytest.raises(RecipeError, match="student chooses between classes and writes no texts; give a language model"):
+        evaluate(model, told, "label", "t.csv", None, teacher_model=str(trained / "run" / "student"))
+
+
 def test_a_text_is_no_confidence_to_defer_by(model: CausalStudent, tmp_path: Path) -> None:
     items = flips(2)[0]
     for ask in (

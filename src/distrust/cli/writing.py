@@ -18,7 +18,7 @@ from distrust.errors import DataError, RecipeError
 from distrust.evaluate.following import read_alike, sampled
 from distrust.evaluate.texts import SCORES, likeness, mean
 from distrust.report.text import plain
-from distrust.students.causal import CausalStudent, build, writer
+from distrust.students.causal import CausalStudent, build
 from distrust.students.sampling import Sampling, answer_texts
 from distrust.students.saving import ABOUT
 
@@ -114,7 +114,10 @@ def _three(one: dict[str, float | None], digits: int = 4) -> tuple[str, str, str
 def _teacher(where: str, student: CausalStudent) -> CausalStudent:
     """A language model: a student's folder, which says how it reads, or any other, which then reads as the student does."""
     if (Path(where) / ABOUT).is_file():
-        return writer(load_student(Path(where)))
+        kept = load_student(Path(where))
+        if not isinstance(kept, CausalStudent):
+            raise RecipeError(f"--teacher-model {where} chooses between classes and writes no texts; give a language model.")
+        return kept
     read = student.reader
     lengths = {"max_prompt_length": read.max_prompt_length, "max_completion_length": read.max_completion_length}
     options = recipe.CausalStudent(kind="causal", model=where, template=read.template, **lengths)
