@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distrust import recipe
 from distrust.methods import METHODS
-from distrust.reference import options_reference, recipe_reference
+from distrust.reference import MEASURED, options_reference, recipe_reference
 
 ROOT = Path(__file__).parent.parent
 PARTS = [one for one in vars(recipe).values() if isinstance(one, type) and issubclass(one, recipe.Strict)]
@@ -24,7 +24,9 @@ def test_the_options_in_the_docs_are_those_of_the_methods() -> None:
         section = text.split(f"## `{name}`\n")[1].split("\n## ")[0]
         rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \|$", section, flags=re.MULTILINE)
         assert [key for key, *_ in rows] == list(method.options.model_fields), name
+        assert f"](../src/distrust/methods/{method.run.__module__.rpartition('.')[2]}.py)" in section
     assert not re.search(r"Optional|Literal|NoneType|Undefined|float|dict\[", text)
+    assert sorted(name for names in MEASURED.values() for name in names) == sorted(METHODS), "each on one page"
 
 
 def test_every_key_of_every_part_is_in_it_and_explained() -> None:

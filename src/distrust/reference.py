@@ -1,11 +1,12 @@
 # python -m distrust.reference docs/recipe.md
-"""The reference of recipes and of methods' options, written from their own models: it cannot say what the code does not do.
+"""The reference of recipes and of methods, written from their own models and docstrings: it cannot say what they do not.
 
 Knows how a pydantic model is described. Knows nothing of what a key does beyond the words beside it.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import types
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from distrust.methods import METHODS
+from distrust.methods import METHODS, Method
 from distrust.recipe import Recipe
 
 HEAD = """\
@@ -31,14 +32,24 @@ has none; "-" means that it is left out.
 """
 
 OPTIONS = """\
-# The methods' options, one by one
+# The methods, one by one
 
 <!-- Written by `make docs` from src/distrust/methods/; change the words there. -->
 
-Given under `method.options`, as in `method: {name: distill, options: {trust: confusions}}`, or by
+What each is, after whom, what it does or minimises, where its code is and where it is measured, and its options. Options are
+given under `method.options`, as in `method: {name: distill, options: {trust: confusions}}`, or by
 `--set method.options.trust=confusions`. An unknown one is refused, the nearest right one named. "-" means: left out.
 """
 
+MEASURED = {
+    "distill.md": ("distill", "gold-only"),
+    "peer_advised.md": ("peer-advised", "selective", "self-distillation", "mckd", "co-teaching", "small-loss", "elr"),
+    "ca_mkd.md": ("ca-mkd", "averaged", "best-teacher", "ebkd", "aekd", "mmkd", "fitnet-mkd"),
+    "muka.md": ("muka", "concatenated", "padded-average", "cfl", "dfa", "uhc"),
+    "okd.md": ("okd", "gkd", "uld", "taid", "distillm", "speculative-kd"),
+    "ta_in_the_loop.md": ("ta-in-the-loop",),
+    "auto.md": ("auto",),
+}
 WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 TABLE = "| key | type | default | what it is |\n|---|---|---|---|"
 BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "not empty"}
@@ -54,12 +65,23 @@ def recipe_reference() -> str:
 
 
 def options_reference() -> str:
-    """The whole of docs/options.md: one table for every method."""
+    """The whole of docs/options.md: what every method is, and a table of its options."""
     sections = [OPTIONS]
     for name, method in METHODS.items():
         rows = [_row(option, field) for option, field in method.options.model_fields.items()]
-        sections += [f"## `{name}`\n", f"{method.about[0].upper()}{method.about[1:]}.\n", TABLE, *rows, ""]
+        sections += [f"## `{name}`\n", *_about(name, method), TABLE, *rows, ""]
     return "\n".join(sections)
+
+
+def _about(name: str, method: Method) -> list[str]:
+    """The method's idea, what it does, and links to its code and to where it is measured; a paragraph each."""
+    module = sys.modules[method.run.__module__]
+    idea = inspect.cleandoc(module.__doc__ or "").partition(": ")[2]
+    does = inspect.cleandoc(method.run.__doc__ or "").partition(" Raises ")[0]
+    file = module.__name__.rpartition(".")[2] + ".py"
+    page = next(page for page, names in MEASURED.items() if name in names)
+    links = f"In [`{file}`](../src/distrust/methods/{file}); more of it, and what was measured: [{page}]({page})."
+    return [f"{idea[0].upper()}{idea[1:]}\n", f"{does}\n", f"{links}\n"]
 
 
 def _parts(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseModel]]]:
