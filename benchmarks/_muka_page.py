@@ -92,7 +92,7 @@ def _aside(of: dict[str, Any]) -> list[str]:
 
 
 def _goals(of: dict[str, Any], rows: list[str], start: str, gold: str) -> str:
-    closed = [f"{row} {100 * of[f'{row}.closed.{gold}']:.0f} %" for row in rows if f"{row}.closed.{gold}" in of]
+    closed = [f"{row} {round(100 * of[f'{row}.closed.{gold}'])} %" for row in rows if f"{row}.closed.{gold}" in of]
     gain, tied = of[f"mean_gain_over_vanilla_kd.{gold}"], of[f"rows_best_or_tied.{gold}"]
     bare = of.get(f"mean_gain_over_vanilla_kd.merge.{gold}")
     merge = (

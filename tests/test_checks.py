@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
 
 import pytest
 
-from distrust import checks
+from distrust import checks, products
+from tests import worlds
 
 
 def test_all_dependencies_are_there() -> None:
@@ -40,3 +42,12 @@ def test_the_environment_is_told_and_not_quoted(monkeypatch: pytest.MonkeyPatch)
     assert found["DISTRUST_DATA"] == "is set" and "is not set" in found["HF_HUB_OFFLINE"]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert any("is set: nothing is fetched" in check.said for check in checks.installation())
+
+
+def test_a_recipe_that_asks_for_what_this_processor_cannot_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = worlds.recipe(tmp_path, onednn=True)
+    monkeypatch.setattr(products, "error", lambda: 2e-3)
+    found = {check.what: check for check in checks.recipe(path)}
+    assert not found["recipe"].ok and "`onednn: true` is not possible here" in found["recipe"].said

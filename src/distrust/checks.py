@@ -117,6 +117,10 @@ def _products() -> str:
 
 def _words(recipe: Recipe) -> str:
     from distrust.finish import check_method
+    from distrust.products import routed
+
+    with routed(recipe.onednn):
+        pass  # refused where this machine cannot
 
     check_method(recipe)
     return f"method {recipe.method.name}, student {recipe.student.kind}, {len(recipe.teachers)} teachers"

@@ -2,7 +2,7 @@
 
 Knows torch's switch, how exact a product is and how long it takes. Knows nothing of models. The switch's name speaks of
 bf16, and where a processor has units for that it may round: so products are compared with double precision first. It is
-nobody's default: wide products gained little, and small students' steps took two to four times as long
+nobody's default: wide products took less time, but no student's step did, and a small one's took two to four times as long
 (benchmarks/onednn.py).
 """
 
@@ -26,6 +26,8 @@ NARROW, WIDE = (64, 64, 64), (256, 256, 8192)  # rows, inner, columns: of a smal
 @contextmanager
 def routed(onednn: bool) -> Iterator[None]:
     """Inside, products go through oneDNN, in the whole process; as they were, where `onednn` is false.
+
+    Whoever has several open closes them in reverse order.
 
     Raises:
         RecipeError: this torch cannot, or products would be rounded.

@@ -11,7 +11,7 @@ from benchmarks import okd
 from benchmarks._okd_page import lines, sign
 from benchmarks._okd_student import METHODS, Task
 from benchmarks._puzzles import CHOSEN, KINDS, TASKS, items, judged, model
-from distrust.files import write_json
+from distrust.files import read_json, write_json
 
 ONE = okd.WHOLE[0]
 
@@ -126,6 +126,8 @@ def test_a_student_is_measured_once_and_left_to_whoever_is_at_it(tmp_path: Path,
     assert okd._kept(first, False, True) == okd._kept(first, False, True) == {"kl": 1.0}
     assert okd._kept(other, False, True) is None and okd._kept(other, True, False) is None and made == [first.name]
     okd.os.close(held)
+    okd.keep_students()
+    assert read_json(okd.STUDENTS) == {"program": okd.place(), "figures": {first.name: {"kl": 1.0}}}
     assert okd._kept(other, True, True) == {"kl": 1.0}
 
 
@@ -140,6 +142,8 @@ def test_students_of_an_earlier_run_are_read_back_where_program_and_processor_ar
     write_json(okd.STUDENTS, {"program": program, "figures": {task.name: {"kl": 1.0}}})
     okd._earlier.cache_clear()
     try:
+        okd.keep_students()
+        assert read_json(okd.STUDENTS)["figures"] == {task.name: {"kl": 1.0}}, "no student of this run: the file stands"
         assert okd._kept(task, False, False) == ({"kl": 1.0} if same else None)
     finally:
         okd._earlier.cache_clear()

@@ -81,7 +81,6 @@ def test_plan_asks_nobody_and_leaves_nothing(distrust: Call, tmp_path: Path) -> 
     assert not list((tmp_path / "run").glob("*.safetensors")) and not (tmp_path / "run" / "recipe.yaml").exists()
 
 
-@pytest.mark.slow
 def test_every_library_has_the_recipes_threads(tmp_path: Path) -> None:
     """Those that are loaded by then, and those that are loaded later."""
     recipe = worlds.recipe(tmp_path, train=FAST, threads=3)
@@ -99,6 +98,7 @@ print(torch.get_num_threads(), sorted({{one["num_threads"] for one in threadpool
     assert said.stdout.split("\n")[0] == "3 [3] True"
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal(tmp_path: Path) -> None:
     """A real terminal: bars are drawn, a hostile teacher's name draws nothing, the cursor is given back."""
     teachers = [{"kind": "recorded", "name": "t\x1b]0;owned\x07", "column": "teacher"}]

@@ -11,9 +11,11 @@ import torch
 
 from distrust import losses
 from distrust.errors import RunError
+from distrust.labelled import from_texts
 from distrust.losses.chunks import Projected
-from distrust.methods.language import DIVERGENCES, divergence, pull, shared, text_seeds, towards, tutor, tutors
+from distrust.methods.language import DIVERGENCES, divergence, probe, pull, shared, text_seeds, towards, tutor, tutors
 from distrust.processes import mix
+from tests.methods import tutored
 from tests.runs import make
 
 DRAW = torch.Generator().manual_seed(0)
@@ -97,3 +99,12 @@ def test_without_a_language_model_nobody_can_be_followed(tmp_path: Path) -> None
             tutor(run)
         with pytest.raises(RunError, match="learns from language models of `kind: causal`, and the teachers name none"):
             tutors(run)
+
+
+def test_an_epochs_record_is_of_the_text_that_is_told_most(tmp_path: Path) -> None:
+    with tutored.opened(tmp_path, tutored.teacher()) as run:
+        items = run.pool.select(range(3))
+        told = from_texts(items, [{"no": 0.2, "yes": 0.8}, {"yes": 0.5, "no": 0.5}, {}])
+        found = probe(told, one := tutor(run))
+    assert found.items.ids == items.ids[:2], "of the third item nobody said anything"
+    assert list(found.completions) == list(one.model.reader.completions(["yes", "yes"])[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from distrust.labels import OPEN
 from distrust.recipe import Answer
 from distrust.recipe.wrong import Abstaining, NearClone, Pairwise, Symmetric, WrongRecipe
 from distrust.recipe_file import parse_recipe
-from distrust.workshop import SimulatedTeacher, slip
+from distrust.workshop import SimulatedTeacher, clones, slip
 from distrust.workshop.slips import NO_SLIP
 
 NUMBER, TEXT = Answers(Answer(kind="number")), Answers(Answer())
@@ -66,13 +67,31 @@ def test_every_number_has_a_slip(number: int, chance: float) -> None:
         ("(A) since it rains", "choice", 0.9, "(B) since it rains"),
         ("The answer is C", "choice", 0.1, "The answer is B"),
         ("YES, for yes is right", "yes_no", 0.0, "NO, for no is right"),
-        ("Paris", "text", 0.0, "Paria"),
+        ("Paris", "text", 0.0, "Parij"),
+        ("Ответ: Москва", "text", 0.5, "Ответ: Москве"),
         ("no number", "number", 0.0, None),
         ("?!", "text", 0.0, None),
     ],
 )
 def test_a_slip_by_hand(text: str, kind: Any, chance: float, wanted: str | None) -> None:
     assert slip(text, Answers(Answer(kind=kind)), chance) == wanted
+
+
+@pytest.mark.parametrize(
+    ("how", "begins"),
+    [
+        (Answer(kind="number"), "The answer is 42"),
+        (Answer(kind="number", after="####"), "No 7. #### 42"),
+        (Answer(kind="short"), "Paris\n"),
+        (Answer(kind="choice"), "The answer is B"),
+        (Answer(kind="regex", pattern=r"answer: (\w+)"), "answer: Paris"),
+    ],
+)
+def test_an_answer_that_comes_before_a_long_tail_gets_its_slip(how: Answer, begins: str) -> None:
+    tail = " since everybody in that town voted for it twice, and nobody who was asked could name another one"
+    other = slip(begins + tail, Answers(how), 0.5)
+    assert other is not None and other.endswith(tail) and Answers(how).read(other) != Answers(how).read(begins + tail)
+    assert other[: len(begins)] != begins
 
 
 def test_half_of_the_items_get_a_slip_each_by_its_own_draw() -> None:
@@ -98,6 +117,33 @@ def test_an_item_is_told_alike_whatever_it_is_asked_beside() -> None:
     wrong = SimulatedTeacher(Same(), NearClone(kind="near-clone", rate=0.7), answers=NUMBER)
     whole, alone = wrong.ask(ITEMS), wrong.ask(ITEMS.select([7, 3]))
     assert whole.texts is not None and alone.texts == [whole.texts[7], whole.texts[3]]
+
+
+def test_notes_of_the_teacher_stay_and_nothing_is_counted_twice() -> None:
+    """A teacher's items that were never bought have no texts and are no missing answers."""
+
+    class Poor(Solver):
+        def ask(self, items: Items) -> Evidence:
+            said = NUMBER.evidence(self.name, items.ids, [["7"] for _ in items.ids[:-2]] + [[], []])
+            return replace(said, notes={"not bought: cap": 2})
+
+    wrong = SimulatedTeacher(Poor(), Symmetric(kind="symmetric", rate=0.5), answers=NUMBER)
+    assert wrong.ask(ITEMS).notes == {"not bought: cap": 2}
+
+
+def test_clones_of_a_writer_slip_apart() -> None:
+    one, other = (each.ask(ITEMS).texts for each in clones(Solver(), 2, rate=0.5, answers=NUMBER))
+    assert one != other
+
+
+def test_a_teacher_without_texts_is_refused() -> None:
+    class Classes(Solver):
+        def ask(self, items: Items) -> Evidence:
+            return replace(super().ask(items), texts=None)
+
+    wrong = SimulatedTeacher(Classes(), Symmetric(kind="symmetric"), answers=NUMBER)
+    with pytest.raises(TeacherError, match="solver wrote no texts"):
+        wrong.ask(ITEMS)
 
 
 def test_what_is_withheld_is_not_there() -> None:

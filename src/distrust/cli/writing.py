@@ -53,6 +53,7 @@ def evaluate(
 
     Raises:
         DataError: no such column, no row with a reference, or no language model there.
+        RecipeError: a teacher that is a student of classes.
         RunError: a language model of another tokenizer, or one whose probabilities cannot be compared.
     """
     _refuse(asked)

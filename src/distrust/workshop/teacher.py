@@ -139,14 +139,12 @@ class SimulatedTeacher:
         return replace(paid, teacher=self.name)
 
 
-def clones(teacher: Teacher, copies: int, rate: float = 0.05, seed: int = 0) -> list[SimulatedTeacher]:
+def clones(
+    teacher: Teacher, copies: int, rate: float = 0.05, seed: int = 0, answers: Answers | None = None
+) -> list[SimulatedTeacher]:
     """Near-clones of a teacher: several voices that are hardly more than one, each with a name and a seed of its own."""
-    return [
-        SimulatedTeacher(
-            teacher, NearClone(kind="near-clone", rate=rate, seed=mix(seed, turn)), f"{teacher.name} {turn + 1}"
-        )
-        for turn in range(copies)
-    ]
+    kinds = [NearClone(kind="near-clone", rate=rate, seed=mix(seed, turn)) for turn in range(copies)]
+    return [SimulatedTeacher(teacher, one, f"{teacher.name} {turn + 1}", answers) for turn, one in enumerate(kinds)]
 
 
 def _answered(said: Evidence) -> Tensor:
