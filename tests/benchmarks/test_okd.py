@@ -91,6 +91,7 @@ def test_time_to_quality_and_the_goals_figures_by_their_fixed_names() -> None:
         Task(ONE, "forward", 0, 3e-3, 2): _walked(2, [4.0, 2.0, 1.0], 1.1),
         Task(ONE, "okd", 0, 6e-3, 2): _walked(5, [4.0, 1.5, 0.5], 0.9),
         Task(ONE, "gkd", 0, 6e-3, 2): _walked(20, [4.0, 2.0, 1.5], 1.2),
+        Task(ONE, "okd.last", 0, 6e-3, 2): _walked(3, [4.0, 2.0, 1.5], 1.3),
         Task(ONE, "forward_longer", 0, 3e-3, 3): _walked(2, [4.0, 2.0, 1.0, 0.9], 0.95),
         Task(ONE, "okd", okd.SEARCH_SEED, 6e-3, 2, search=True): _walked(5, [4.0, 0.1, 0.1], 0.1),
     }
@@ -104,15 +105,25 @@ def test_time_to_quality_and_the_goals_figures_by_their_fixed_names() -> None:
     assert of["gaps_won_over_gkd"] == of["gaps"] == 1 and of["gaps_won_over_gkd.kl_own"] == 0
     assert "gaps_won_over_reverse_kl" not in of and of["time_over_gkd"] == 10 / 40
     assert of["gain_over_forward_kl.equal_cost"] == pytest.approx(0.05)
+    assert of["okd.last.gaps_won_over_gkd"] == 0 and of["okd.last.time_over_gkd"] == 6 / 40
+    assert of["okd.last.gain_over_forward_kl.equal_steps"] == pytest.approx(-0.2)
+    assert of["okd.last.time_over_forward"] == 6 / 4
 
 
 def test_the_page_says_which_goals_are_missed() -> None:
     of = _figures("stories.32", {"okd": (1.0, 1.2), "forward": (1.3, 1.4)})
     assert "Goals: not measured yet." in lines(of, _how(["stories.32"]))
+    of |= {"gaps_won_over_gkd.rouge_l": 0, "gaps_won_over_reverse_kl.rouge_l": 1}
     of |= {"gaps": 3, "gaps_won_over_gkd": 2, "gaps_won_over_reverse_kl": 1, "time_over_gkd": 0.75}
     of |= {f"gain_over_forward_kl.equal_cost{end}": value for end, value in (("", 0.1), (".low", -0.1), (".high", 0.2))}
     (said,) = [line for line in lines(of, _how(["stories.32"])) if line.startswith("Goals")]
     assert said.split("**")[1::2] == ["met", "missed", "missed", "missed"] and "over 3 widths" in said
+    assert "(in Rouge-L on 0)" in said and "(in Rouge-L on 1)" in said
+    last = {name: value for name, value in of.items() if name.startswith(("gaps_", "time_"))} | {"time_over_gkd": 0.45}
+    gain = {f"gain_over_forward_kl.equal_steps{end}": value for end, value in (("", -0.1), (".low", -0.2), (".high", 0.1))}
+    of |= {f"okd.last.{name}": value for name, value in (last | gain | {"time_over_forward": 1.02}).items()}
+    (said,) = [line for line in lines(of, _how(["stories.32"])) if line.startswith("Of `okd.last`")]
+    assert said.split("**")[1::2] == ["met", "missed", "met", "missed"] and "which cost 1.02 times as much here" in said
 
 
 def test_a_student_is_measured_once_and_left_to_whoever_is_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
