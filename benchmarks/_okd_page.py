@@ -17,7 +17,10 @@ from distrust.files import read_json
 PAGE = Path(__file__).parent.parent / "docs" / "okd.md"
 KL = {"kl": "KL, held-out texts", "kl_own": "KL, its own texts"}
 SHOWN = {  # by kind of texts: what is shown, the last before the seconds being the task's own measure
-    "texts": {**KL, "excess_error": "excess error, %", "distinct_2": "distinct-2", "rouge_l": "Rouge-L"},
+    "texts": {
+        **KL,
+        **{"nll": "NLL of the texts", "excess_error": "excess error, %", "distinct_2": "distinct-2", "rouge_l": "Rouge-L"},
+    },
     "sequences": {**KL, "excess_error": "excess error, %", "exact_sampled": "right, sampled", "exact": "right, greedy"},
     "many": {**KL, "excess_error": "excess error, %", "covered": "covered", "right": "mass on right answers"},
 }
