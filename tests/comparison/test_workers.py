@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from distrust.comparison.workers import POOLS, Tell, side_by_side
+from distrust.comparison.workers import Tell, side_by_side
 from distrust.errors import RunError
+from distrust.threads import VARIABLES
 
 
 def pools(tell: Tell, steps: int) -> dict[str, Any]:
@@ -42,11 +43,11 @@ def test_a_worker_has_its_threads_in_every_library_and_is_deaf_to_ctrl_c(monkeyp
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     heard: list[tuple[str, str, int, int]] = []
-    before = {name: os.environ.get(name) for name in POOLS}
+    before = {name: os.environ.get(name) for name in VARIABLES}
     ((key, found),) = side_by_side(pools, {"a": (1000,)}, 1, lambda *said: heard.append(said))
     assert key == "a" and len(found) >= 4, "torch's, scikit-learn's, numpy's and scipy's"
     assert set(found.values()) == {1}, found
-    assert {name: os.environ.get(name) for name in POOLS} == before
+    assert {name: os.environ.get(name) for name in VARIABLES} == before
     assert heard[0][:3] == ("a", "count", 0) and heard[-1] == ("a", "count on", 1000, 1000)
     assert len(heard) < 50, "however often a task tells, a person hears a few words a second"
 

@@ -123,22 +123,10 @@ def load(path: Path, overrides: list[str] | None) -> Recipe:
     check_method(recipe)
     threads = recipe.threads or (1 if recipe.student.kind == "ngram" else None)  # its products are too small to share
     if threads is not None:
-        _limit(threads)
+        from distrust.threads import limit
+
+        limit(threads)
     return recipe
-
-
-def _limit(threads: int) -> None:
-    """So many threads in torch, in libraries that are loaded, and in those that will be."""
-    import os
-
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from distrust.comparison.workers import POOLS
-
-    torch.set_num_threads(threads)
-    os.environ.update(dict.fromkeys(POOLS, str(threads)))
-    threadpool_limits(threads)
 
 
 def _close(folder: Path, page: Path) -> None:

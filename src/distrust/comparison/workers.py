@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import torch
 
 from distrust.errors import RunError
+from distrust.threads import inherited
 
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read by a library as it is loaded, and never again
 PAUSE = 0.25  # seconds between two words from one task, and between two looks for them
 
 Tell = Callable[[str, int, int], None]  # what is under way, so much done, of so much in all (0: unknown)
@@ -57,7 +57,7 @@ def side_by_side(
     words: Words = context.SimpleQueue()
     pool = ProcessPoolExecutor(many, mp_context=context, initializer=_begin, initargs=(threads, os.getpid(), words))
     try:
-        with _born(threads):
+        with inherited(threads), _spared():
             futures = {pool.submit(_carry, place, work, tasks[key]): key for place, key in enumerate(keys)}
         waiting = set(futures)
         while waiting:
@@ -81,19 +81,12 @@ def side_by_side(
 
 
 @contextmanager
-def _born(threads: int) -> Iterator[None]:
-    """Inside: a new process has so many threads in every library, and Ctrl-C does not reach it, from its first moment."""
-    before = {name: os.environ.get(name) for name in POOLS}
-    os.environ.update(dict.fromkeys(POOLS, str(threads)))
+def _spared() -> Iterator[None]:
+    """Inside: Ctrl-C does not reach a new process, from its first moment."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited; what arrives here meanwhile is kept
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
