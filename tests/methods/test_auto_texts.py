@@ -75,6 +75,7 @@ def test_a_teacher_that_is_right_is_kept_and_the_report_says_so(tmp_path: Path) 
         assert chosen(run)["candidate"] == "distill"
     page = render(facts, metrics(facts))
     assert "right on held-out gold" in page and "<b>chosen</b>" in page
+    assert "a mistake is no pair of classes" in page and "No teacher could be judged" not in page, "gold has judged it"
 
 
 def test_with_little_gold_nothing_is_tried(tmp_path: Path) -> None:
