@@ -40,9 +40,14 @@ class Terms(nn.Module):
         """What goes into a layer (*, d) and what comes out (*, k), to the latter with the terms added."""
         if self.off:
             return made
-        given, parts, at = given.to(self.down[0].dtype), [], 0
-        for (start, stop), down, up in zip(self.slices, self.down, self.up, strict=True):
-            parts += [made[..., at:start], made[..., start:stop] + (self.scale * (given @ down @ up)).to(made.dtype)]
+        given = given.to(self.down[0].dtype)
+        # the scale goes to the smallest of the factors, and what is adapted whole is neither cut nor put together
+        added = [(given @ (self.scale * down) @ up).to(made.dtype) for down, up in zip(self.down, self.up, strict=True)]
+        if self.slices == [(0, made.shape[-1])]:
+            return made + added[0]
+        parts, at = [], 0
+        for (start, stop), term in zip(self.slices, added, strict=True):
+            parts += [made[..., at:start], made[..., start:stop] + term]
             at = stop
         return torch.cat([*parts, made[..., at:]], -1)
 
