@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks._cells import kept, once
 from benchmarks._specialists import AXES, BATCH, EPOCHS, RATE, WIDTH, Columns, World, network, world
 from distrust.distillation import default_objective
-from distrust.files import fingerprint, read_json, write_json
 from distrust.gold import Gold
 from distrust.labelled import from_gold
 from distrust.methods import find
@@ -61,6 +61,7 @@ GOLD = [name for name in METHODS if name.endswith(".gold10")]
 SCORES = ("mc_entropy", "entropy", "disagreement", "energy", "max_logit", "neighbours", "mahalanobis")
 SIDES = {"width32": WIDTH // 4, "width512": 4 * WIDTH, "mixed": WIDTH}  # units of the student; `mixed`: also of worlds
 ASIDE = ("concatenated", "auto", "oracle", "concatenated.gold10", "auto.gold10")  # what a side is measured for
+MADE_BY = ("_muka_cells.py", "_specialists.py")
 LOOP = Train(num_train_epochs=EPOCHS, per_device_train_batch_size=BATCH, learning_rate=RATE, save_seconds=1e9)
 
 
@@ -84,21 +85,16 @@ class Task:
 
 def measured(task: Task) -> dict[str, float]:
     """Figures by name, read back where this very program has found them."""
-    import distrust
-
-    own = [Path(__file__), Path(__file__).parent / "_specialists.py"]
-    files = sorted([*Path(distrust.__file__).parent.rglob("*.py"), *own])
-    program = fingerprint([file.read_text() for file in files])[:16]
     name = "-".join([task.row, str(task.seed), *([task.side] if task.side else [])])
-    kept = Path(tempfile.gettempdir()) / f"distrust-muka-{program}" / f"{name}.json"
-    if not kept.is_file():
-        torch.set_num_threads(1)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        here = world(task.set, task.parts, task.seed, mixed=task.side == "mixed")
-        with tempfile.TemporaryDirectory() as folder:
-            write_json(kept, _side(here, task, Path(folder)) if task.side else _all(here, task.seed, Path(folder)))
-    known: dict[str, float] = read_json(kept)
+    known: dict[str, float] = once(kept("muka", *MADE_BY) / f"{name}.json", lambda: _measured(task))
     return known
+
+
+def _measured(task: Task) -> dict[str, float]:
+    torch.set_num_threads(1)
+    here = world(task.set, task.parts, task.seed, mixed=task.side == "mixed")
+    with tempfile.TemporaryDirectory() as folder:
+        return _side(here, task, Path(folder)) if task.side else _all(here, task.seed, Path(folder))
 
 
 def _all(here: World, seed: int, folder: Path) -> dict[str, float]:

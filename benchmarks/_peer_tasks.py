@@ -6,7 +6,6 @@ Knows methods, students and how a measurement is kept until the rest is there. K
 from __future__ import annotations
 
 import importlib.util
-import json
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._cells import kept, once
 from benchmarks._noisy_worlds import POOL, Said, World, world
 from distrust.claimed import told_by
 from distrust.files import fingerprint
@@ -119,10 +119,13 @@ def measured(task: Task) -> dict[str, Any]:
 
     `best_epoch` is what a student would have got had its last epoch been chosen on test: for looking at, never compared.
     """
-    kept = _kept(task)
-    if kept.is_file():
-        value = json.loads(kept.read_text())
-        return value | {"right": {name: np.array(one, dtype=bool) for name, one in value["right"].items()}}
+    options = fingerprint(list(task.methods), task.pool, task.timed)[:8]
+    place = kept("peer-advised", "_peer_tasks.py", "_noisy_worlds.py") / f"{task.row}-{task.seed}-{options}.json"
+    value = once(place, lambda: _measured(task))
+    return value | {"right": {name: np.array(one, dtype=bool) for name, one in value["right"].items()}}
+
+
+def _measured(task: Task) -> dict[str, Any]:
     torch.set_num_threads(1)
     here = world(task.set, task.teacher, task.amount, task.seed, task.pool)
     right: dict[str, list[bool]] = {}
@@ -143,10 +146,7 @@ def measured(task: Task) -> dict[str, Any]:
     if task.set == "r52" and task.methods != QUICK:
         right |= _curve(here, task)
     teacher = float((here.claims == here.truth).float().mean())
-    value = {"teacher": teacher, "right": right, "best_epoch": best, "seconds": seconds}
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(value))
-    return value | {"right": {name: np.array(one, dtype=bool) for name, one in right.items()}}
+    return {"teacher": teacher, "right": right, "best_epoch": best, "seconds": seconds}
 
 
 def _right(work: Run, student: Student, here: World) -> list[bool]:
@@ -170,18 +170,6 @@ def _seconds(here: World, task: Task) -> dict[str, float]:
                 chosen.run(work, checked)
                 times.append(process_time() - started)
     return {name: median(times) for name, times in rounds.items()}
-
-
-def _kept(task: Task) -> Path:
-    """Where a measurement waits for the rest: under a name that changes with any line of the program that it measures."""
-    import distrust
-
-    files = sorted(
-        [*Path(distrust.__file__).parent.rglob("*.py"), Path(__file__).parent / "_noisy_worlds.py", Path(__file__)]
-    )
-    program = fingerprint([file.read_text() for file in files])[:16]
-    options = fingerprint(list(task.methods), task.pool, task.timed)[:8]
-    return Path(tempfile.gettempdir()) / f"distrust-peer-advised-{program}" / f"{task.row}-{task.seed}-{options}.json"
 
 
 def _run(here: World, task: Task, folder: Path, followed: Followed) -> Run:

@@ -7,7 +7,6 @@ Options were chosen on digits and TREC; MNIST is a closing set.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -20,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._cells import kept, once
 from benchmarks._worlds import PICTURES, SETS, WORLDS, World, world
 from benchmarks.harness import Result, needs_data
 from distrust.evaluate import holm, paired_difference, paired_test
-from distrust.files import fingerprint
 from distrust.gold import Gold
 from distrust.methods import find
 from distrust.recipe import Train
@@ -106,14 +105,16 @@ def _methods(task: Task) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def _measured(task: Task) -> dict[str, list[bool]]:
     """Who is right on which test item (T,), by method and teacher; read back where this very program has measured it."""
-    kept = _kept(task)
-    if kept.is_file():
-        right: dict[str, list[bool]] = json.loads(kept.read_text())
-        return right
+    place = kept("worlds", "worlds.py", "_worlds.py") / f"{task.row}-{task.seed}-{task.quick}.json"
+    right: dict[str, list[bool]] = once(place, lambda: _right(task))
+    return right
+
+
+def _right(task: Task) -> dict[str, list[bool]]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         here = world(task.set, task.kind, task.seed, Path(folder) / "teachers")
-        right = {}
+        right: dict[str, list[bool]] = {}
         with closing(_run(here, task, Path(folder) / "run")) as work:
             for name, (method, options) in _methods(task).items():
                 chosen, checked = find(method, options)
@@ -121,8 +122,6 @@ def _measured(task: Task) -> dict[str, list[bool]]:
                 right[name] = (said == here.split.test_labels).tolist()
         for place, teacher in enumerate(here.teachers if task.kind != "labellers" else ()):
             right[f"teacher{place + 1}"] = (teacher.ask(here.split.test).claims[0] == here.split.test_labels).tolist()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(right))
     return right
 
 
@@ -140,15 +139,6 @@ def _run(here: World, task: Task, folder: Path) -> Run:
         options=Train(num_train_epochs=60 if pictures else 10, per_device_train_batch_size=64 if pictures else 32),
         seed=task.seed,
     )
-
-
-def _kept(task: Task) -> Path:
-    """Where a measurement waits for the rest: under a name that changes with any line of the program that it measures."""
-    import distrust
-
-    files = sorted([*Path(distrust.__file__).parent.rglob("*.py"), Path(__file__).parent / "_worlds.py"])
-    program = fingerprint([file.read_text() for file in files], METHODS | FEATURES)[:16]
-    return Path(tempfile.gettempdir()) / f"distrust-worlds-{program}" / f"{task.row}-{task.seed}-{task.quick}.json"
 
 
 def _result(found: dict[str, list[dict[str, list[bool]]]], seeds: list[int]) -> Result:
