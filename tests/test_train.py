@@ -118,29 +118,6 @@ def test_accumulation_divides_by_the_global_count(tmp_path: Path) -> None:
         torch.testing.assert_close(whole[name], parts[name], rtol=1e-4, atol=1e-6)
 
 
-def test_the_order_of_batches_is_a_permutation_that_changes_with_the_epoch() -> None:
-    from distrust.train import _order
-
-    epochs = [torch.cat(list(_order(40, 0, epoch, Train(per_device_train_batch_size=7), 1))) for epoch in range(2)]
-    assert all(epoch.sort().values.tolist() == list(range(40)) for epoch in epochs)
-    assert not torch.equal(epochs[0], epochs[1])
-
-
-@pytest.mark.parametrize("kind", ["linear", "cosine", "constant"])
-def test_schedules_are_those_of_transformers(kind: str) -> None:
-    from transformers import get_scheduler
-
-    from distrust.train import _rate
-
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    name = "constant_with_warmup" if kind == "constant" else kind
-    schedule = get_scheduler(name, optimiser, num_warmup_steps=4, num_training_steps=40)
-    for step in range(40):
-        assert _rate(step, 40, Train(lr_scheduler_type=kind, warmup_ratio=0.1)) == pytest.approx(schedule.get_last_lr()[0])
-        optimiser.step()
-        schedule.step()
-
-
 def test_validation_keeps_the_best_epoch_and_stops_when_patience_ends(tmp_path: Path) -> None:
     labelled, student = worlds.told(), worlds.student()
     losses = iter([3.0, 1.0, 2.0, 2.0, 0.0])

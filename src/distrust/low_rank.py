@@ -42,7 +42,9 @@ class Terms(nn.Module):
             return made
         given = given.to(self.down[0].dtype)
         # the scale goes to the smallest of the factors, and what is adapted whole is neither cut nor put together
-        added = [(given @ (self.scale * down) @ up).to(made.dtype) for down, up in zip(self.down, self.up, strict=True)]
+        added: list[Tensor] = [
+            (given @ (self.scale * down) @ up).to(made.dtype) for down, up in zip(self.down, self.up, strict=True)
+        ]
         if self.slices == [(0, made.shape[-1])]:
             return made + added[0]
         parts, at = [], 0

@@ -8,9 +8,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from distrust.errors import RunError
 from distrust.losses.chunks import Projected
 from distrust.objective import Batch, Objective
 from distrust.optim import Optimiser
@@ -19,6 +22,8 @@ from distrust.rows import Completions
 from distrust.students import Student
 
 Parts = Mapping[str, Tensor]  # of a side's loss, each (), which is their sum
+Losses = tuple[list[Tensor], dict[str, Tensor]]  # what to minimise, each (), and the parts it is made of, detached
+AWRY = ".awry"  # ends the name of a part that counts in which steps a side said what is not finite
 
 
 @dataclass(eq=False)
@@ -77,3 +82,42 @@ class Joint:
     rewrite: Callable[[Sequence[Side], Completions, Tensor, int, int], Completions] | None = None
     measure: Callable[[Sequence[Side]], Mapping[str, float]] | None = None
     memory: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+
+
+def apart(sides: Sequence[Side], moving: Sequence[Side], said: Mapping[str, Tensor], batch: Batch) -> Losses:
+    """Each side's own objective, of its logits; it sees the others' detached."""
+    if len(sides) > 1:
+        batch = batch | {f"{name}.logits": value.detach() for name, value in said.items()}
+    losses: list[Tensor] = []
+    parts: dict[str, Tensor] = {}
+    for side in moving:
+        loss, own = side.objective(said[side.name], batch | _features(side))
+        losses.append(loss)
+        parts |= {prefix(sides, side) + name: value for name, value in own.items()}
+    return losses, parts
+
+
+def together(sides: Sequence[Side], found: Mapping[str, Parts]) -> Losses:
+    """One sum of what all sides minimise: gradients that were formed together are sent back together."""
+    parts = {prefix(sides, side) + name: value for side in sides for name, value in found.get(side.name, {}).items()}
+    return [torch.stack(list(parts.values())).sum()], {name: value.detach() for name, value in parts.items()}
+
+
+def awry(sides: Sequence[Side], said: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Of each side beside the student, 1 where its hidden states are not all finite and the student's still are, else 0."""
+    alive = {name: one.hidden.isfinite().all() for name, one in said.items() if isinstance(one, Projected)}
+    first = alive[sides[0].name]
+    return {side.name + AWRY: (first & ~alive[side.name]).float() for side in sides[1:] if side.name in alive}
+
+
+def prefix(sides: Sequence[Side], side: Side) -> str:
+    """How a side's figures begin: the first one's are plain."""
+    return "" if side is sides[0] else f"{side.name}."
+
+
+def _features(side: Side) -> dict[str, Tensor]:
+    """What a side's terms read of its student besides logits. Raises RunError for a module that the forward passed by."""
+    for name, path in side.objective.taps.items():
+        if name not in side.tapped:
+            raise RunError(f"The student does not use its module {path!r} to answer; take features from another.")
+    return {f"taps.{name}": value.float() for name, value in side.tapped.items()}

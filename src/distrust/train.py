@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,24 +17,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distrust import checkpoint, taps
+from distrust import checkpoint, schedule, taps
 from distrust.data import Items
 from distrust.errors import RunError, TeacherError
 from distrust.files import read_json
 from distrust.labelled import Labelled
-from distrust.losses.chunks import Projected
-from distrust.objective import Batch
-from distrust.processes import Processes, mix, seed, wait
+from distrust.processes import Processes, seed, wait
 from distrust.recipe import Train
 from distrust.rows import Completions, Rows
 from distrust.sharding import bare
-from distrust.sides import Joint, Parts, Side
+from distrust.sides import AWRY, Joint, Side, apart, awry, prefix, together
 from distrust.students import Encoded, Student
 from distrust.students.causal import writer
 
 __all__ = ["Fit", "Joint", "Progress", "Side", "fit", "read_history"]
 
-AWRY = ".awry"  # ends the name of a part that counts in which steps a side said what is not finite
 TICK = 2.0  # seconds in the middle of an epoch after which progress is told again
 Progress = Callable[[str, int, int, Mapping[str, float]], None]  # task, steps done, of how many, an ended epoch's figures
 
@@ -110,12 +107,12 @@ class _Loop:
 def _epoch(loop: _Loop, state: checkpoint.State) -> None:
     """The rest of one epoch, from the step the state is at, and its end: a row, validation, the best weights."""
     task, options, processes, items = loop.task, loop.task.options, loop.processes, len(loop.rows)
-    steps = _steps(items, options, processes.count)
+    steps = schedule.steps(items, options, processes.count)
     total = steps * options.num_train_epochs
     for side in loop.sides:
         side.student.module.train(not side.steady)
     told = time.monotonic()
-    for index, chosen in enumerate(_order(items, task.seed, state.epoch, options, processes.count)):
+    for index, chosen in enumerate(schedule.order(items, task.seed, state.epoch, options, processes.count)):
         if index < state.step:
             continue
         began = time.process_time()
@@ -160,7 +157,7 @@ def _step(loop: _Loop, chosen: Tensor, step: int, total: int) -> dict[str, Tenso
         for name, value in _look(loop, moving, micro, count, step / total, drawn).items():
             parts[name] = parts[name] + value if name in parts else value
     for side in moving:
-        side.optimiser.step(_rate(step, total, side.options))
+        side.optimiser.step(schedule.rate(step, total, side.options))
     return parts
 
 
@@ -184,65 +181,23 @@ def _look(
                 placed = processes.place(own)
                 said[side.name] = writer(side.student).hidden(placed) if joint else side.student.logits(placed)
         if joint is None:
-            losses, parts = _apart(sides, moving, said, batch)
+            losses, parts = apart(sides, moving, said, batch)
         else:
-            losses, parts = _together(sides, joint.losses(said, batch))
-            parts |= _awry(sides, said)
+            losses, parts = together(sides, joint.losses(said, batch))
+            parts |= awry(sides, said)
     for loss in losses:
         processes.backward(loss)
     return parts
-
-
-Losses = tuple[list[Tensor], dict[str, Tensor]]  # what to minimise, each (), and the parts it is made of, detached
-
-
-def _apart(sides: Sequence[Side], moving: Sequence[Side], said: Mapping[str, Tensor], batch: Batch) -> Losses:
-    """Each side's own objective, of its logits; it sees the others' detached."""
-    if len(sides) > 1:
-        batch = batch | {f"{name}.logits": value.detach() for name, value in said.items()}
-    losses: list[Tensor] = []
-    parts: dict[str, Tensor] = {}
-    for side in moving:
-        loss, own = side.objective(said[side.name], batch | _features(side))
-        losses.append(loss)
-        parts |= {_prefix(sides, side) + name: value for name, value in own.items()}
-    return losses, parts
-
-
-def _together(sides: Sequence[Side], found: Mapping[str, Parts]) -> Losses:
-    """One sum of what all sides minimise: gradients that were formed together are sent back together."""
-    parts = {_prefix(sides, side) + name: value for side in sides for name, value in found.get(side.name, {}).items()}
-    return [torch.stack(list(parts.values())).sum()], {name: value.detach() for name, value in parts.items()}
-
-
-def _awry(sides: Sequence[Side], said: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Of each side beside the student, 1 where its hidden states are not all finite and the student's still are, else 0."""
-    alive = {name: one.hidden.isfinite().all() for name, one in said.items() if isinstance(one, Projected)}
-    first = alive[sides[0].name]
-    return {side.name + AWRY: (first & ~alive[side.name]).float() for side in sides[1:] if side.name in alive}
-
-
-def _features(side: Side) -> dict[str, Tensor]:
-    """What a side's terms read of its student besides logits. Raises RunError for a module that the forward passed by."""
-    for name, path in side.objective.taps.items():
-        if name not in side.tapped:
-            raise RunError(f"The student does not use its module {path!r} to answer; take features from another.")
-    return {f"taps.{name}": value.float() for name, value in side.tapped.items()}
-
-
-def _prefix(sides: Sequence[Side], side: Side) -> str:
-    """How a side's figures begin: the first one's are plain."""
-    return "" if side is sides[0] else f"{side.name}."
 
 
 def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
     """End an epoch: its figures, validation, the best weights. Raises as `fit` where the loss is not finite."""
     sides, task, joint = loop.sides, loop.task, loop.task.joint
     means = state.means()
-    awry = next((side for side in sides if means.pop(side.name + AWRY, 0)), None)
+    wry = next((side for side in sides if means.pop(side.name + AWRY, 0)), None)
     figures: dict[str, float] = {}
     for side in sides if joint is None else ():  # the loss is linear in its terms: no step has to add them up for the record
-        start = _prefix(sides, side)
+        start = prefix(sides, side)
         own = {name: means[start + name] for name in side.objective.terms if start + name in means}
         figures |= {start + "loss": sum(side.objective.terms[name].weight * mean for name, mean in own.items())}
         figures |= {start + name: mean for name, mean in own.items()}
@@ -250,10 +205,10 @@ def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
         figures |= {"loss": sum(value for name, value in means.items() if "." not in name), **means}
         figures |= {} if joint.measure is None else joint.measure(sides)
     wild = next((value for value in figures.values() if not math.isfinite(value)), None)
-    if wild is not None and awry is not None:
-        hint = " or lower its learning rate" if awry.every else ""
+    if wild is not None and wry is not None:
+        hint = " or lower its learning rate" if wry.every else ""
         raise TeacherError(
-            f"{awry.who or awry.name}'s logits are not finite in epoch {state.epoch + 1}, where its student's still were; "
+            f"{wry.who or wry.name}'s logits are not finite in epoch {state.epoch + 1}, where its student's still were; "
             f"look at its weights{hint}."
         )
     if wild is not None:
@@ -266,29 +221,6 @@ def _close(loop: _Loop, state: checkpoint.State) -> dict[str, float]:
         state.judge(figures["validation"], sides, task.options.early_stopping_patience)
     state.end_epoch({"fit": task.name, "epoch": state.epoch + 1, **figures})
     return figures
-
-
-def _steps(items: int, options: Train, processes: int) -> int:
-    return math.ceil(items / (options.per_device_train_batch_size * options.gradient_accumulation_steps * processes))
-
-
-def _order(items: int, start: int, epoch: int, options: Train, processes: int) -> Iterator[Tensor]:
-    """Rows of each step of an epoch: a permutation that seed and epoch decide, the last step possibly smaller."""
-    generator = torch.Generator().manual_seed(mix(start, epoch, 1))
-    order = torch.randperm(items, generator=generator)
-    size = options.per_device_train_batch_size * options.gradient_accumulation_steps * processes
-    return (order[at : at + size] for at in range(0, items, size))
-
-
-def _rate(step: int, total: int, options: Train) -> float:
-    """Factor on the learning rate at a step, as transformers' schedules of the same names."""
-    warmup = math.ceil(options.warmup_ratio * total)
-    if step < warmup:
-        return step / max(warmup, 1)
-    if options.lr_scheduler_type == "constant":
-        return 1.0
-    progress = (step - warmup) / max(total - warmup, 1)
-    return 1 - progress if options.lr_scheduler_type == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
