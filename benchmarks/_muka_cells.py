@@ -28,7 +28,7 @@ from distrust.recipe import Train
 from distrust.run import Run
 from distrust.students import Student
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.trust.adequacy import choice
 
 AUTO = {"score": "auto", "target": "soft", "margin": False}

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from distrust.data import Items
 from distrust.labels import LabelSpace
 from distrust.recipe import Classifier
-from distrust.teachers.classifier import ClassifierTeacher, ModuleTeacher
+from distrust.teachers.classifier import ClassifierTeacher
+from distrust.teachers.module import ModuleTeacher
 
 PASSES, ROUNDS, ITEMS = 16, 3, 2048
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from distrust.data import Items, load_table
 from distrust.labels import LabelSpace
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 
 SETS = {  # tables of training and test items, text, label, what the classes are grouped by
     "clinc150": ("clinc150/train", "clinc150/test", "text", "label", "domain"),

@@ -28,7 +28,7 @@ from distrust.recipe import NgramStudent, Train
 from distrust.run import Run
 from distrust.students import Student, answer, ngram
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.workshop import exchanged, forgotten, pairwise, symmetric
 
 SHARE, RATE, WEAK = 0.6, 0.6, 12  # of classes exchanged; of labels that are noise; a weak teacher has a twelfth of the items

@@ -24,7 +24,7 @@ from distrust.labels import LabelSpace
 from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.train import Fit, Side, fit
 
 ITEMS, CLASSES, SIZE, BATCH = 2048, 10, 64, 32

@@ -29,7 +29,7 @@ from distrust.objective import Batch, Objective, Term
 from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.train import Fit, Side, fit
 
 LENGTH, SIZE, CLASSES, BATCH = 32, 24, 10, 32

@@ -7,7 +7,7 @@ from pathlib import Path
 from distrust.gold import Gold
 from distrust.recipe import Train
 from distrust.run import Run
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests import worlds
 
 

@@ -18,7 +18,7 @@ from distrust.recipe import Price
 from distrust.report.facts import Spending
 from distrust.run import Run
 from distrust.students import answer
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests import runs, worlds
 
 FREE = {"teacher": Price(per_call=0), "llm": Price()}

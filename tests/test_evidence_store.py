@@ -33,7 +33,7 @@ from distrust.labels import LabelSpace
 from distrust.mapped import Mapped
 from distrust.recipe_file import load_recipe
 from distrust.store import load_tensors
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests import worlds
 from tests.models import save_classifier
 from tests.test_processes import torchrun

@@ -12,7 +12,7 @@ from distrust.data import Items
 from distrust.errors import RunError, TeacherError
 from distrust.evidence import Evidence
 from distrust.recipe import Recorded
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.teachers.recorded import RecordedTeacher
 from tests import worlds
 from tests.runs import make

@@ -18,7 +18,7 @@ from distrust.labelled import from_targets
 from distrust.recipe import Train
 from distrust.run import Run
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.views import views
 from tests import worlds
 

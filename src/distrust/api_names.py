@@ -43,7 +43,8 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
         "Teachers, and what they cost",
         {
             "teachers": "",
-            "teachers.classifier": "ModuleTeacher ClassifierTeacher",
+            "teachers.module": "ModuleTeacher",
+            "teachers.classifier": "ClassifierTeacher",
             "teachers.recorded": "",
             "teachers.endpoint": "EndpointTeacher",
             "teachers.local_writer": "LocalWriter",

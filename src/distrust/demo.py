@@ -20,7 +20,7 @@ from distrust.methods import METHODS
 from distrust.recipe import Price, Train
 from distrust.run import Run
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 
 SPACE = LabelSpace(tuple("0123456789"))
 EXCHANGED = {"swaps-3-5-and-4-9": ((3, 5), (4, 9), (1, 7)), "swaps-0-6-and-2-8": ((0, 6), (2, 8), (1, 7))}

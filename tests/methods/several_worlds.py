@@ -15,7 +15,7 @@ from distrust.labels import LabelSpace
 from distrust.recipe import Train
 from distrust.run import Run
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 
 SPACE = LabelSpace(("a", "b", "c"))
 SWAP = (1, 0, 2)  # a for b and b for a

@@ -16,7 +16,7 @@ from distrust.labels import LabelSpace
 from distrust.recipe import Train
 from distrust.run import Run
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 SPACE = LabelSpace(NAMES)

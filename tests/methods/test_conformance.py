@@ -28,7 +28,7 @@ from distrust.report.facts import Facts
 from distrust.run import Run
 from distrust.students import Student
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests import worlds
 from tests.methods.conformance_stops import Stops, finished, plain
 

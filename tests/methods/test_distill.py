@@ -21,7 +21,7 @@ from distrust.methods.distill import Distill, distill
 from distrust.processes import mix
 from distrust.recipe import Train
 from distrust.run import Run
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.trust import ESTIMATORS, Blend, load_trust
 from tests import worlds
 

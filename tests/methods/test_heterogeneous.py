@@ -21,7 +21,8 @@ from distrust.students import ngram
 from distrust.students.module import ModuleStudent
 from distrust.students.vocabulary import train_tokenizer
 from distrust.teachers import Teacher
-from distrust.teachers.classifier import ClassifierTeacher, ModuleTeacher
+from distrust.teachers.classifier import ClassifierTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests.methods import noisy
 from tests.models import save_classifier, texts
 

@@ -15,7 +15,7 @@ from distrust.methods.hinted import Hinted, hints, student_feature
 from distrust.methods.several import lesson
 from distrust.run import Run
 from distrust.students.module import ModuleStudent
-from distrust.teachers.classifier import ModuleTeacher
+from distrust.teachers.module import ModuleTeacher
 from tests import worlds
 from tests.runs import make
 

@@ -15,7 +15,8 @@ from distrust.data import Items
 from distrust.dropout import dropping, item_keys, pass_keys
 from distrust.errors import TeacherError
 from distrust.evidence import Evidence
-from distrust.teachers.classifier import ClassifierTeacher, ModuleTeacher
+from distrust.teachers.classifier import ClassifierTeacher
+from distrust.teachers.module import ModuleTeacher
 from distrust.teachers.passes import EXPECTED
 from distrust.trust.distribution import entropy
 from tests import worlds

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -23,6 +20,7 @@ from distrust.ledger import LENT, Answer, Call, Ledger, Setting
 from distrust.recipe import Budget, Endpoint
 from distrust.secrets import redact, show
 from distrust.teachers.client import Client, Failure
+from distrust.teachers.interrupts import interrupts
 from distrust.teachers.orders import Order, worst_case
 from distrust.teachers.prompt import Prompt, Question
 from distrust.teachers.wire import Reply, payload
@@ -98,7 +96,7 @@ class Buying:
 
     async def run(self, orders: Iterator[Order], progress: Callable[[int], None]) -> None:
         """Fill the orders; `progress` hears the number of new answers. Raises RunError or BudgetError, after tidying up."""
-        with _interrupts(self._interrupt):
+        with interrupts(self._interrupt):
             async with self.client:
                 workers = [asyncio.create_task(self._work(orders, progress)) for _ in range(self.recipe.concurrency)]
                 stopped = asyncio.create_task(self._stop.wait())
@@ -274,32 +272,3 @@ class Buying:
         else:
             return
         self._stop.set()
-
-
-@contextmanager
-def _interrupts(handle: Callable[[], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into `handle`; a second one cancels at once. Afterwards it is what it was before.
-
-    Only a main thread can be interrupted. One that ignores Ctrl-C can be too, while it buys: money is at stake.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    presses = 0
-
-    def pressed() -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1 or task is None:
-            handle()
-        else:
-            task.cancel()
-
-    loop.add_signal_handler(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)  # leaves Python's own, whosever it was
-        signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Local classifiers as teachers: transformers checkpoints, with or without a PEFT adapter, and any torch module.
+"""Local classifiers as teachers: transformers checkpoints, with or without a PEFT adapter.
 
 Knows how to load one, name its classes and freeze it while it answers. Knows nothing of whom to believe or of training.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distrust import recipe, taps
 from distrust.data import Items
@@ -21,7 +20,7 @@ from distrust.evidence import Evidence
 from distrust.files import fingerprint
 from distrust.images import Pictures, blank
 from distrust.labels import LabelSpace
-from distrust.modules import Inputs, best_device, device_of, read_tensor, seeded, weights_key
+from distrust.modules import best_device, device_of, seeded, weights_key
 from distrust.pretrained import (
     Tokenised,
     accepted_inputs,
@@ -36,14 +35,11 @@ from distrust.pretrained import (
 from distrust.secrets import expand, show
 from distrust.teachers.adapter import adapt, settings
 from distrust.teachers.asking import ask_module
+from distrust.teachers.heads import Features, Heads, checked_top, frozen_heads, heads_key
 from distrust.teachers.passes import ask_passes
 
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls classes that nobody named
 PROBE = Items(("probe",), ("What is the layer that makes the logits of this?",))
-Features = Mapping[str, str]  # by name, taps of distrust.taps: the output of a module, or with `.input` what goes into it
-Heads = Mapping[
-    str, nn.Module | Sequence[str]
-]  # by a feature's name, what makes the logits of it: a module, or paths in order
 
 
 class ClassifierTeacher:
@@ -85,11 +81,11 @@ class ClassifierTeacher:
         self._model = model.to(best_device())
         tap, parts = self._tap(options)
         self._features = taps.check(self._model, {**(features or {}), **tap}, self.name, TeacherError)
-        self.heads = _heads(self._model, {**(heads or {}), **parts}, self._features, self.name)
-        self._batch_size, self._keep_top = options.batch_size, _checked_top(options.keep_top, self.space, self.name)
+        self.heads = frozen_heads(self._model, {**(heads or {}), **parts}, self._features, self.name)
+        self._batch_size, self._keep_top = options.batch_size, checked_top(options.keep_top, self.space, self.name)
         self.fingerprint = fingerprint(
             "classifier", self.space.names, settings(model), tokenizer_key(self._tokenizer),
-            self._max_length, self._features, self._keep_top, _heads_key(self.heads), weights_key(model),
+            self._max_length, self._features, self._keep_top, heads_key(self.heads), weights_key(model),
         )  # fmt: skip
 
     def _tap(self, options: recipe.Classifier) -> tuple[Features, Heads]:
@@ -137,87 +133,6 @@ class ClassifierTeacher:
         return self._model(**{name: value.to(here) for name, value in batch.items()}).logits  # type: ignore[no-any-return]
 
 
-class ModuleTeacher:
-    """Any torch module that reads a tensor (B, ...) and gives logits (B, C).
-
-    Args:
-        name, module, space: who answers, with what, and what each logit stands for.
-        inputs: what the module reads of items, when it is not `Items.inputs` itself; needs a `fingerprint`.
-        features, heads: as for `ClassifierTeacher`; the paths of a head are read when it is asked for.
-        batch_size: items at once.
-        keep_top: keep only so many classes of the logits, the likeliest, and the mass of the rest; default all.
-        fingerprint: what this teacher is; default: a hash of the module's classes and weights at the time of asking.
-
-    The module stays the caller's: where it lies, its modes and its gradient flags are as before after every ask.
-    """
-
-    keeps_answers = False
-
-    def __init__(
-        self,
-        name: str,
-        module: nn.Module,
-        space: LabelSpace,
-        *,
-        inputs: Inputs | None = None,
-        features: Features | None = None,
-        heads: Heads | None = None,
-        batch_size: int = 256,
-        keep_top: int | None = None,
-        fingerprint: str | None = None,
-    ) -> None:
-        if inputs is not None and fingerprint is None:
-            raise TeacherError(f"The teacher {name} has `inputs`, which no hash can see into; give it a `fingerprint` too.")
-        self.name = name
-        self.space = space
-        self._module = module
-        self._inputs = inputs
-        self._features = taps.check(module, features or {}, name, TeacherError)
-        self._heads = heads or {}
-        _heads(module, self._heads, self._features, name)  # refuses early what is no head
-        self._batch_size, self._keep_top = batch_size, _checked_top(keep_top, space, name)
-        self._fingerprint = fingerprint
-
-    @property
-    def fingerprint(self) -> str:
-        """What answers depend on; read it when asking, since the caller may train the module further."""
-        own = self._fingerprint or weights_key(self._module)
-        return fingerprint("module", self.space.names, self._features, self._keep_top, _heads_key(self.heads), own)
-
-    @property
-    def heads(self) -> dict[str, nn.Module]:
-        """By a feature's name what makes the logits of it: frozen copies as of now."""
-        return _heads(self._module, self._heads, self._features, self.name)
-
-    def ask(self, items: Items) -> Evidence:
-        """One claim and C logits per item, or the top ones; free of charge."""
-        answer, batches = self._answering(items), _in_order(len(items), self._batch_size)
-        kept = self._features, self.heads, self._keep_top
-        return ask_module(self.name, self.space, self._module, answer, batches, items, *kept)
-
-    def passes(self, items: Items, passes: int, seed: int = 0) -> Evidence:
-        """The mean answer over passes with dropout on, as `teachers.passes.ask_passes` has it."""
-        answer, batches = self._answering(items), partial(_in_order, len(items))
-        return ask_passes(self.name, self.space, self._module, answer, batches, items, passes, seed, self._batch_size)
-
-    def _answering(self, items: Items) -> Callable[[Tensor], Tensor]:
-        """From rows (n,) long to logits (n, C)."""
-        read = read_tensor(items, self._inputs, self.name)
-        here = device_of(self._module)
-        return lambda rows: self._module(read[rows].to(here))
-
-
-def _checked_top(keep_top: int | None, space: LabelSpace, who: str) -> int | None:
-    if keep_top is not None and not 1 <= keep_top <= len(space):
-        raise TeacherError(f"{who} has {len(space)} classes and cannot keep {keep_top}; legal is 1 to {len(space)}.")
-    return keep_top
-
-
-def _in_order(count: int, size: int) -> list[Tensor]:
-    """Rows in batches (n,) of one size, the last one smaller."""
-    return [torch.arange(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
     """Model, tokenizer, and the weights that the checkpoint leaves for the adapter to bring."""
     where = expand(options.model)
@@ -235,26 +150,6 @@ def _load(options: recipe.Classifier) -> tuple[Any, Any, list[str]]:
     tokenizer = load_tokenizer(where, revision=options.revision, trust_remote_code=options.trust_remote_code)
     pair(model, tokenizer)
     return model, tokenizer, untrained
-
-
-def _heads(module: nn.Module, heads: Heads, features: Features, who: str) -> dict[str, nn.Module]:
-    """Frozen copies of heads. Raises TeacherError for a head of no feature, or of paths that the module lacks."""
-    legal = [path for path, _ in module.named_modules() if path]
-    made = {}
-    for name, given in heads.items():
-        if name not in features:
-            raise TeacherError(
-                f"{who} has a head for {name!r}, which is none of its features; {nearest(name, [*features])}."
-            )
-        for path in () if isinstance(given, nn.Module) else given:
-            if path not in legal:
-                raise TeacherError(f"{who} has no module {path!r} for its head; {nearest(path, legal)}.")
-        made[name] = taps.frozen_copy([given] if isinstance(given, nn.Module) else [module.get_submodule(p) for p in given])
-    return made
-
-
-def _heads_key(heads: Mapping[str, nn.Module]) -> dict[str, str]:
-    return {name: weights_key(head) for name, head in heads.items()}
 
 
 def _max_length(options: recipe.Classifier, limit: int | None) -> int | None:
