@@ -15,6 +15,7 @@ from distrust.files import read_json
 
 README = Path(__file__).parent.parent / "README.md"
 Figures = dict[str, Any]
+EQUAL_COST = "gain_over_forward_kl.equal_cost"
 
 
 def _percent(name: str) -> Callable[[Figures], str]:
@@ -108,6 +109,43 @@ ROWS: dict[str, dict[str, Callable[[Figures], str]]] = {
     "worlds": {
         "worlds of several teachers in which `ca-mkd` with `weights: auto` is best or tied": (
             lambda of: f"{of['worlds_best_or_tied']:.0f} of {of['worlds']:.0f}"
+        ),
+    },
+    "muka": {
+        "specialists of different classes in 10 divisions: `muka` with `score: auto` above vanilla KD, points, with 10 gold "
+        "labels a class and with none": (
+            lambda of: f"{of['mean_gain_over_vanilla_kd.gold10']:+.1f}, {of['mean_gain_over_vanilla_kd.no_gold']:+.1f}"
+        ),
+    },
+    "okd": {
+        "`okd` above the plain forward divergence at equal cost (below 0: behind it), nats a token (range of seeds)": (
+            lambda of: "{:+.2f} [{:+.2f}, {:+.2f}]".format(*(of[f"{EQUAL_COST}{end}"] for end in ("", ".low", ".high")))
+        ),
+    },
+    "kernels": {
+        "exact forward KL from hidden states, width 256, vocabulary 32,768: times the bare matrix products": (
+            lambda of: f"{of['w256.v32768.x_floor']:.2f}"
+        ),
+        "TRL's and Liger's of the same, times as long as ours": (
+            lambda of: f"{of['w256.v32768.x_trl']:.1f}, {of['w256.v32768.x_liger']:.1f}"
+        ),
+        "extra memory at 2,048 tokens and 50,304 words; of whole logits": (
+            lambda of: f"{of['memory_mb.v50304.n2048']:,.0f} MB; {of['memory_mb.v50304.n2048.naive']:,.0f} MB"
+        ),
+    },
+    "trainer_step": {
+        "a whole off-policy step, times as fast as TRL's GKD trainer's: student width 64, width 256": (
+            lambda of: f"{of['w64.batch4.x_trl']:.1f}, {of['w256.batch4.x_trl']:.1f}"
+        ),
+    },
+    "auto": {
+        "worlds in which `auto` is above plain distillation beyond noise, and below": (
+            lambda of: f"{of['rows_above_distill']:.0f}, {of['rows_below_distill']:.0f} of {of['rows']:.0f}"
+        ),
+        "of them those of sets that no choice of ours was made on": (
+            lambda of: (
+                f"{of['closing.rows_above_distill']:.0f}, {of['closing.rows_below_distill']:.0f} of {of['closing.rows']:.0f}"
+            )
         ),
     },
 }
