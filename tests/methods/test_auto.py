@@ -55,6 +55,15 @@ def test_a_right_teacher_is_not_left(tmp_path: Path) -> None:
         assert equal(student, weights(METHODS["distill"].run(run, METHODS["distill"].options()))), "bit for bit"
 
 
+def test_of_one_teacher_what_is_safe_is_taken_where_nothing_is_better(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "one", [Told("careful", LABELS)])) as run:
+        carried(run, candidates=["peer-advised"])
+        assert chosen(run)["candidate"] == "peer-advised" and "with one teacher it is the safe choice" in chosen(run)["why"]
+    with closing(opened(tmp_path / "two", [Told("careful", LABELS), Told("other", LABELS)])) as run:
+        carried(run, candidates=["peer-advised"])
+        assert chosen(run)["candidate"] == "distill" and chosen(run)["why"] == "nothing is better beyond noise"
+
+
 def test_stopped_anywhere_it_goes_on_and_ends_alike(tmp_path: Path) -> None:
     class Stop(Exception):
         pass
@@ -143,6 +152,23 @@ def test_only_what_is_beyond_noise_is_chosen() -> None:
         "not better than plain distillation beyond noise",
         "something is better beyond noise",
     ]
+
+
+def test_where_gold_tells_nothing_apart_the_safe_choice_is_taken_unless_it_is_below() -> None:
+    base = outcome(torch.arange(60) < 30, 0.1 * torch.arange(60).sin())
+
+    def best(otherwise: str, **found: Outcome) -> tuple[str, str]:
+        rows = choose({BASELINE.called: base, **found}, otherwise)
+        return next((row.candidate, row.why) for row in rows if row.chosen)
+
+    assert best("a", a=share(0.48), b=share(0.52)) == (
+        "a",
+        "nothing is better beyond noise, and with one teacher it is the safe choice",
+    )
+    assert best("a", a=share(0.48), b=share(0.9, 0.2))[0] == "b", "a gain beyond noise comes first"
+    assert best("a", a=share(0.2), b=share(0.52))[0] == BASELINE.called, "what is below beyond noise is not safe"
+    assert best("a", a=share(0.48, -0.5), b=share(0.52))[0] == BASELINE.called, "fewer are right, and it is no chance"
+    assert best("a", b=share(0.52))[0] == BASELINE.called, "nor what was not tried"
 
 
 def test_plain_distillation_is_hardly_left_for_what_is_worse() -> None:

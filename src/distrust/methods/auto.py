@@ -1,11 +1,12 @@
 """auto: say which methods can run, try them small on gold, spend the rest on the one that wins, and say why.
 
-It leaves plain distillation only for a gain that is beyond its noise: on little gold it therefore mostly is plain
-distillation. docs/auto.md says how it chooses, and what was measured.
+A gain over plain distillation counts where it is beyond noise, which on little gold few are; where none is, the safe choice
+is taken. docs/auto.md says how it chooses, and what was measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from distrust.methods.auto_suited import (
     LEAST_GOLD,
     Candidate,
     Situation,
+    fallback,
     safe,
     situation,
     untried,
@@ -106,11 +108,11 @@ def _tried(run: Run, options: Auto, candidates: list[Candidate], here: Situation
             reasons[one.called] = outcome
         else:
             found[one.called] = outcome
-    return choose(found) + [Tried(name, None, why) for name, why in reasons.items()]
+    return choose(found, fallback(here).called) + [Tried(name, None, why) for name, why in reasons.items()]
 
 
-def choose(found: dict[str, Outcome]) -> list[Tried]:
-    """Of those whose gain over plain distillation is beyond its noise the likeliest, else plain distillation.
+def choose(found: dict[str, Outcome], otherwise: str = BASELINE.called) -> list[Tried]:
+    """Of those whose gain over plain distillation is beyond its noise the likeliest; where there is none, what is safe.
 
     Beyond noise is a gain whose 95 % interval lies above zero: in shares that are right; or in log-likelihood, which tells
     more on few items, where more are right too. It is not corrected for how many were tried: whom chance favours is hardly
@@ -118,6 +120,7 @@ def choose(found: dict[str, Outcome]) -> list[Tried]:
 
     Args:
         found: by candidate, what its students say of the same held-out items; plain distillation among them.
+        otherwise: what is safe, if it was tried and is not below plain distillation beyond noise; else that is.
 
     Returns:
         All of them, the best score first.
@@ -129,16 +132,18 @@ def choose(found: dict[str, Outcome]) -> list[Tried]:
             gains[name] = paired_difference(one.right, plain.right, 2000)
             if one.likelihood is not None and plain.likelihood is not None:
                 nats[name] = paired_difference(one.likelihood, plain.likelihood, 2000)
-    clear = [
-        name
-        for name, gain in gains.items()
-        if gain.verdict == "above" or (gain.value > 0 and name in nats and nats[name].verdict == "above")
-    ]
-    best = max(clear, key=lambda name: nats.get(name, gains[name]).value, default=BASELINE.called)
+
+    def beyond(name: str, verdict: str, sign: int) -> bool:
+        likely = name in nats and nats[name].verdict == verdict
+        return gains[name].verdict == verdict or (sign * gains[name].value > 0 and likely)
+
+    clear = [name for name in gains if beyond(name, "above", 1)]
+    low = [name for name in gains if beyond(name, "below", -1)]
+    default = otherwise if otherwise in found and otherwise not in low else BASELINE.called
+    best = max(clear, key=lambda name: nats.get(name, gains[name]).value, default=default)
     order = sorted(found, key=lambda name: -float(found[name].right.mean()))
     return [
-        Tried(name, found[name], _why(name, best, name in clear), gains.get(name), nats.get(name), name == best)
-        for name in order
+        Tried(name, found[name], _why(name, best, clear), gains.get(name), nats.get(name), name == best) for name in order
     ]
 
 
@@ -147,12 +152,15 @@ def _share(right: Tensor) -> Interval | None:
     return mean(right) if bool(((right > 0) & (right < 1)).any()) else wilson(int(right.sum()), len(right))
 
 
-def _why(name: str, best: str, clear: bool) -> str:
+def _why(name: str, best: str, clear: Sequence[str]) -> str:
     if name == best:
-        return "the likeliest of those that are better beyond noise" if clear else "nothing is better beyond noise"
+        if name in clear:
+            return "the likeliest of those that are better beyond noise"
+        safe = "" if name == BASELINE.called else ", and with one teacher it is the safe choice"
+        return f"nothing is better beyond noise{safe}"
     if name == BASELINE.called:
-        return "something is better beyond noise"
-    return "better beyond noise, but less likely" if clear else "not better than plain distillation beyond noise"
+        return "something is better beyond noise" if clear else f"nothing is better beyond noise, and {best} is safer"
+    return "better beyond noise, but less likely" if name in clear else "not better than plain distillation beyond noise"
 
 
 def _sentence(rows: list[Tried]) -> str:
