@@ -51,7 +51,7 @@ class Candidate:
 MERGED = {"score": "auto", "target": "soft", "margin": False, "passes": 1}
 BASELINE = Candidate("distill")
 # with one teacher and its gate, in no one of the 26 development worlds of benchmarks/peer_advised.py below plain
-# distillation beyond noise, in 21 above it; of several teachers' mixture that is not so
+# distillation beyond noise, in 20 above it; of several teachers' mixture that is not so
 GATED = Candidate("peer-advised")
 # chosen on R52, TREC, CLINC150 and digits: whatever was best there by more than chance, and the references
 CANDIDATES = (
