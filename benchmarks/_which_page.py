@@ -195,11 +195,20 @@ def _auto(of: Figures) -> list[str]:
         cells = [f"{100 * of[f'{world}.{name}']:.1f}" for name in ("auto", "distill")]
         cells += [points(dict(of), f"{world}.auto_minus_{other}") for other in ("distill", "best")]
         lines.append(f"| {world} | {' | '.join(cells)} | {of[f'{world}.seconds_over_distill']:.1f} |")
-    said = (
-        f"Below plain distillation beyond noise in {of['rows_below_distill']:.0f} of {of['rows']:.0f} worlds, above it in "
+    said = [_against(of, "", f"Of {of['rows']:.0f} worlds")]
+    if "closing.rows" in of:
+        said.append(_against(of, "closing.", f"Of the {of['closing.rows']:.0f} of sets that no choice was made on"))
+    return [*lines, "", " ".join(said)]
+
+
+def _against(of: Figures, some: str, which: str) -> str:
+    """A sentence on some of the worlds."""
+    below, above = (of[f"{some}rows_{which}_distill"] for which in ("below", "above"))
+    gain, gap = (100 * of[f"{some}mean_{what}"] for what in ("gain_over_distill", "gap_to_best"))
+    return (
+        f"{which}, `auto` is below plain distillation beyond noise in {below:.0f} and above it in {above:.0f}; on average "
+        f"{gain:+.1f} points from it, and {gap:+.1f} from whatever method was best."
     )
-    said += f"{of['rows_above_distill']:.0f}; on average {100 * of['mean_gain_over_distill']:+.1f} points from it, and "
-    return [*lines, "", f"{said}{100 * of['mean_gap_to_best']:+.1f} from whatever method was best."]
 
 
 def _means(of: Figures, worlds: Sequence[str], names: Iterable[str]) -> dict[str, float]:

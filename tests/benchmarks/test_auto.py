@@ -28,7 +28,8 @@ def test_rows_below_plain_distillation_are_counted_and_the_best_in_hindsight_is_
     assert abs(float(of["won.auto_minus_best"]) + 0.025) < 1e-9 and of["won.seconds_over_distill"] == 5.0
     assert made.settings["closing_rows"] == "lost" and made.settings["chosen.tied"].startswith("distill; distill;")
     lines = next(one for one in SECTIONS if one[1] == "auto")[3](of)
-    assert "Below plain distillation beyond noise in 1 of 3 worlds" in list(lines)[-1]
+    assert "Of 3 worlds, `auto` is below plain distillation beyond noise in 1 and above it in 1" in list(lines)[-1]
+    assert "Of the 1 of sets that no choice was made on, `auto` is below" in list(lines)[-1]
 
 
 def test_the_quick_run_opens_development_sets_alone() -> None:
