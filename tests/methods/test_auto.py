@@ -55,13 +55,12 @@ def test_a_right_teacher_is_not_left(tmp_path: Path) -> None:
         assert equal(student, weights(METHODS["distill"].run(run, METHODS["distill"].options()))), "bit for bit"
 
 
-def test_of_one_teacher_what_is_safe_is_taken_where_nothing_is_better(tmp_path: Path) -> None:
-    with closing(opened(tmp_path / "one", [Told("careful", LABELS)])) as run:
-        carried(run, candidates=["peer-advised"])
-        assert chosen(run)["candidate"] == "peer-advised" and "with one teacher it is the safe choice" in chosen(run)["why"]
-    with closing(opened(tmp_path / "two", [Told("careful", LABELS), Told("other", LABELS)])) as run:
-        carried(run, candidates=["peer-advised"])
-        assert chosen(run)["candidate"] == "distill" and chosen(run)["why"] == "nothing is better beyond noise"
+@pytest.mark.parametrize(("teachers", "safe"), [(1, "peer-advised"), (2, "ca-mkd (weights auto)")])
+def test_where_nothing_is_better_the_safe_choice_is_carried_out(teachers: int, safe: str, tmp_path: Path) -> None:
+    with closing(opened(tmp_path, [Told(f"careful {n}", LABELS) for n in range(teachers)])) as run:
+        carried(run, candidates=["peer-advised", "ca-mkd"])
+        assert chosen(run)["candidate"] == safe
+        assert chosen(run)["why"] == "nothing is better beyond noise, and it is the safe choice"
 
 
 def test_stopped_anywhere_it_goes_on_and_ends_alike(tmp_path: Path) -> None:
@@ -163,7 +162,7 @@ def test_where_gold_tells_nothing_apart_the_safe_choice_is_taken_unless_it_is_be
 
     assert best("a", a=share(0.48), b=share(0.52)) == (
         "a",
-        "nothing is better beyond noise, and with one teacher it is the safe choice",
+        "nothing is better beyond noise, and it is the safe choice",
     )
     assert best("a", a=share(0.48), b=share(0.9, 0.2))[0] == "b", "a gain beyond noise comes first"
     assert best("a", a=share(0.2), b=share(0.52))[0] == BASELINE.called, "what is below beyond noise is not safe"

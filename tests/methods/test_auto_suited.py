@@ -14,6 +14,7 @@ from distrust.methods.auto_suited import (
     OPEN_CANDIDATES,
     Candidate,
     Situation,
+    fallback,
     safe,
     situation,
     untried,
@@ -73,3 +74,19 @@ def test_the_safe_choices() -> None:
     assert safe(situation(SPACES[1:], worlds.SPACE, 5))[0].name == "muka"
     assert safe(situation(SPACES[:1], None, 5))[0] == BASELINE
     assert safe(situation(SPACES[:1], worlds.SPACE, 5))[0] == BASELINE
+
+
+def test_what_is_safe_where_gold_tells_nothing_apart() -> None:
+    called = [
+        fallback(here).called
+        for here in (
+            situation(SPACES[:1], worlds.SPACE, 50),
+            situation(SPACES[:1] * 2, worlds.SPACE, 50),
+            situation(SPACES[1:], worlds.SPACE, 50),
+            situation(SPACES[:1], None, 50),
+            situation(SPACES[:1] * 2, None, 50),
+        )
+    ]
+    assert called[:2] == ["peer-advised", "ca-mkd (weights auto)"] and called[2].startswith("muka (score auto")
+    assert called[3:] == [BASELINE.called] * 2
+    assert set(called) <= {one.called for one in CANDIDATES}, "only what is tried can be taken"

@@ -156,7 +156,7 @@ def _why(name: str, best: str, clear: Sequence[str]) -> str:
     if name == best:
         if name in clear:
             return "the likeliest of those that are better beyond noise"
-        safe = "" if name == BASELINE.called else ", and with one teacher it is the safe choice"
+        safe = "" if name == BASELINE.called else ", and it is the safe choice"
         return f"nothing is better beyond noise{safe}"
     if name == BASELINE.called:
         return "something is better beyond noise" if clear else f"nothing is better beyond noise, and {best} is safer"
