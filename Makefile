@@ -2,7 +2,7 @@
 # make test       the same set-up, then style, types and the fast tests
 # make test-all   the same, then the slow tests too
 # make bench      every benchmark in full, or one: make bench NAMES=r52
-# make bench-quick  each method's headline, in ten minutes on two cores
+# make bench-quick  each method's headline, or some: make bench-quick QUICK="r52 muka" TIMED=
 # make docs       write again what is generated from the code
 PYTHON ?= python3
 NAMES ?= step annotate store r52 tables panel audit peer_advised peer_cost auto signals stopping sampling ta_in_the_loop muka worlds kernels onednn okd okd_step trainer_step textbrewer

@@ -1,9 +1,8 @@
 """`auto` beside plain distillation and the best single method in hindsight: one teacher, several, specialists, open answers.
 
-The candidates and the thresholds of `auto` were chosen on R52, TREC, CLINC150 and digits; rows of other sets are closing
-rows, which only the full run opens. Open answers are names of classes that a
-small language model writes; no choice was made on them. The methods of a world are carried out in one run, and share what
-they have in common.
+The candidates, the thresholds and the safe choices of `auto` were chosen on R52, TREC, CLINC150 and digits; rows of other
+sets are closing rows, which only the full run opens. Open answers are names of classes that a small language model writes;
+no choice was made on them. The methods of a world are carried out in one run, and share what they have in common.
 """
 
 from __future__ import annotations
@@ -33,9 +32,7 @@ from distrust.methods.auto_suited import BASELINE, CANDIDATES, OPEN_CANDIDATES
 MADE_BY = (
     "auto.py",
     "_auto_worlds.py",
-    "_completions.py",
     "_noisy_worlds.py",
-    "_puzzles.py",
     "_specialists.py",
     "_words.py",
     "_worlds.py",
@@ -163,7 +160,13 @@ def result(found: dict[str, list[dict[str, Any]]], seeds: list[int], last: list[
         chosen[f"chosen.{row}"] = "; ".join(one["chosen"] for one in each) + f"; best in hindsight {best}"
     figures |= {**_summary(figures, list(found)), "rows_leaving_distill": switched}
     figures |= {f"closing.{name}": value for name, value in _summary(figures, [row for row in found if row in last]).items()}
-    settings = {"closing_rows": ", ".join(sorted(last)) or "none", "threads": 1, "gold_one_teacher": 50, **chosen}
+    settings = {
+        "closing_rows": ", ".join(sorted(last)) or "none",
+        "seeds_of_other_rows": [0],
+        "threads": 1,
+        "gold_one_teacher": 50,
+        **chosen,
+    }
     return Result(figures, settings, seeds)
 
 

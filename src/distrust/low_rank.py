@@ -41,7 +41,7 @@ class Terms(nn.Module):
         if self.off:
             return made
         given = given.to(self.down[0].dtype)
-        # the scale goes to the smallest of the factors, and what is adapted whole is neither cut nor put together
+        # the scale goes to a matrix, not to every token; what is adapted whole is neither cut nor put together
         added: list[Tensor] = [
             (given @ (self.scale * down) @ up).to(made.dtype) for down, up in zip(self.down, self.up, strict=True)
         ]

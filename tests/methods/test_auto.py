@@ -1,4 +1,4 @@
-"""auto: leaves plain distillation where gold shows a gain beyond noise and nowhere else, asks once, goes on after a stop."""
+"""auto: takes what gold shows to be better beyond noise, else what is safe; asks once, goes on after a stop."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_wrong_teacher_is_left_and_the_winner_is_carried_out_as_it_is(tmp_path
         assert equal(student, weights(method.run(run, checked)))
 
 
-def test_a_right_teacher_is_not_left(tmp_path: Path) -> None:
+def test_a_right_teacher_is_not_left_where_the_safe_choice_is_no_candidate(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "auto", [Told("careful", LABELS)])) as run:
         student = weights(carried(run))
         assert chosen(run)["candidate"] == "distill" and chosen(run)["why"] == "nothing is better beyond noise"
@@ -167,7 +167,12 @@ def test_where_gold_tells_nothing_apart_the_safe_choice_is_taken_unless_it_is_be
     assert best("a", a=share(0.48), b=share(0.9, 0.2))[0] == "b", "a gain beyond noise comes first"
     assert best("a", a=share(0.2), b=share(0.52))[0] == BASELINE.called, "what is below beyond noise is not safe"
     assert best("a", a=share(0.48, -0.5), b=share(0.52))[0] == BASELINE.called, "fewer are right, and it is no chance"
+    assert best("a", a=share(0.5, -0.5))[0] == BASELINE.called, "nor what is as often right and less likely beyond noise"
     assert best("a", b=share(0.52))[0] == BASELINE.called, "nor what was not tried"
+    rows = {row.candidate: row.why for row in choose({BASELINE.called: base, "a": share(0.2), "b": share(0.5)}, "a")}
+    assert rows["a"] == "worse than plain distillation beyond noise"
+    rows = {row.candidate: row.why for row in choose({BASELINE.called: base, "a": share(0.5), "b": share(0.5)}, "a")}
+    assert rows[BASELINE.called] == "nothing is better beyond noise, and a is the safe choice"
 
 
 def test_plain_distillation_is_hardly_left_for_what_is_worse() -> None:

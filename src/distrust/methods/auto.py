@@ -91,7 +91,7 @@ def _situation(run: Run) -> Situation:
     """What the run has. Features are known only once somebody is asked, so here local teachers may have them."""
     spaces = [teacher.space for teacher in run.teachers]
     heads = all(hasattr(teacher, "heads") for teacher in run.teachers)
-    return situation(spaces, None if run.answers is not None else run.space, len(run.gold.part("choose")), heads)
+    return situation(spaces, None if run.answers is not None else run.space, run.gold, heads)
 
 
 def _tried(run: Run, options: Auto, candidates: list[Candidate], here: Situation) -> list[Tried]:
@@ -133,17 +133,15 @@ def choose(found: dict[str, Outcome], otherwise: str = BASELINE.called) -> list[
             if one.likelihood is not None and plain.likelihood is not None:
                 nats[name] = paired_difference(one.likelihood, plain.likelihood, 2000)
 
-    def beyond(name: str, verdict: str, sign: int) -> bool:
-        likely = name in nats and nats[name].verdict == verdict
-        return gains[name].verdict == verdict or (sign * gains[name].value > 0 and likely)
-
-    clear = [name for name in gains if beyond(name, "above", 1)]
-    low = [name for name in gains if beyond(name, "below", -1)]
+    likely = {name: one.verdict for name, one in nats.items()}
+    clear = [n for n, one in gains.items() if one.verdict == "above" or (one.value > 0 and likely.get(n) == "above")]
+    low = [n for n, one in gains.items() if one.verdict == "below" or (one.value <= 0 and likely.get(n) == "below")]
     default = otherwise if otherwise in found and otherwise not in low else BASELINE.called
     best = max(clear, key=lambda name: nats.get(name, gains[name]).value, default=default)
     order = sorted(found, key=lambda name: -float(found[name].right.mean()))
     return [
-        Tried(name, found[name], _why(name, best, clear), gains.get(name), nats.get(name), name == best) for name in order
+        Tried(name, found[name], _why(name, best, clear, low), gains.get(name), nats.get(name), name == best)
+        for name in order
     ]
 
 
@@ -152,15 +150,18 @@ def _share(right: Tensor) -> Interval | None:
     return mean(right) if bool(((right > 0) & (right < 1)).any()) else wilson(int(right.sum()), len(right))
 
 
-def _why(name: str, best: str, clear: Sequence[str]) -> str:
+def _why(name: str, best: str, clear: Sequence[str], low: Sequence[str]) -> str:
     if name == best:
         if name in clear:
             return "the likeliest of those that are better beyond noise"
-        safe = "" if name == BASELINE.called else ", and it is the safe choice"
-        return f"nothing is better beyond noise{safe}"
+        return "nothing is better beyond noise" + ("" if name == BASELINE.called else ", and it is the safe choice")
     if name == BASELINE.called:
-        return "something is better beyond noise" if clear else f"nothing is better beyond noise, and {best} is safer"
-    return "better beyond noise, but less likely" if name in clear else "not better than plain distillation beyond noise"
+        return (
+            "something is better beyond noise" if clear else f"nothing is better beyond noise, and {best} is the safe choice"
+        )
+    if name in clear:
+        return "better beyond noise, but less likely"
+    return "worse than plain distillation beyond noise" if name in low else "not better than plain distillation beyond noise"
 
 
 def _sentence(rows: list[Tried]) -> str:

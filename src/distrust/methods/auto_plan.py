@@ -8,7 +8,7 @@ from __future__ import annotations
 from distrust.build import build_teacher, known, read_task
 from distrust.methods import find
 from distrust.methods.auto import Auto
-from distrust.methods.auto_suited import LEAST_GOLD, safe, situation, wanted, why_not
+from distrust.methods.auto_suited import BASELINE, LEAST_GOLD, fallback, safe, situation, wanted, why_not
 from distrust.recipe import Classifier, Endpoint, Recipe, Recorded
 
 
@@ -26,10 +26,14 @@ def tries(recipe: Recipe) -> list[tuple[str, str]]:
         for one in recipe.teachers
     ]
     heads = all(isinstance(one, Classifier) and one.feature is not None for one in recipe.teachers)
-    gold = len(task.gold.part("choose"))
-    here = situation(spaces, None if task.answers is not None else task.space, gold, heads)
+    here = situation(spaces, None if task.answers is not None else task.space, task.gold, heads)
     candidates = wanted(options.candidates, here.open_answers)
     if here.gold < LEAST_GOLD or not here.teachers:
         chosen, why = safe(here)
         return [(chosen.called, f"taken: {why}")]
-    return [(one.called, why_not(one, here) or f"would be tried on {here.gold} gold items") for one in candidates]
+    reasons = {one.called: why_not(one, here) for one in candidates}
+    otherwise = fallback(here).called
+    safe_choice = otherwise if reasons.get(otherwise, "not named") is None else BASELINE.called
+    said = {name: f"would be tried on {here.gold} gold items" for name, reason in reasons.items() if reason is None}
+    said[safe_choice] += "; taken where nothing is better beyond noise"
+    return [(name, said.get(name) or str(reason)) for name, reason in reasons.items()]
