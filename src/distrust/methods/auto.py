@@ -135,7 +135,7 @@ def choose(found: dict[str, Outcome], otherwise: str = BASELINE.called) -> list[
 
     likely = {name: one.verdict for name, one in nats.items()}
     clear = [n for n, one in gains.items() if one.verdict == "above" or (one.value > 0 and likely.get(n) == "above")]
-    low = [n for n, one in gains.items() if one.verdict == "below" or (one.value <= 0 and likely.get(n) == "below")]
+    low = [n for n, one in gains.items() if one.verdict == "below" or (one.value < 0 and likely.get(n) == "below")]
     default = otherwise if otherwise in found and otherwise not in low else BASELINE.called
     best = max(clear, key=lambda name: nats.get(name, gains[name]).value, default=default)
     order = sorted(found, key=lambda name: -float(found[name].right.mean()))
