@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks._auto_worlds import DEVELOPMENT
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks import _noisy_worlds
+from benchmarks._auto_worlds import DEVELOPMENT, Row, opened
 from benchmarks._which_page import SECTIONS, table
 from benchmarks.auto import QUICK, ROWS, result
 
@@ -36,6 +40,20 @@ def test_the_quick_run_opens_development_sets_alone() -> None:
     assert not any(row.closing for row in QUICK) and any(row.closing for row in ROWS)
     assert {row.set for row in ROWS if not row.closing} == set(DEVELOPMENT)
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_classes_become_words_and_nothing_else_changes(data_folder: Path, tmp_path: Path) -> None:
+    here = _noisy_worlds.world("trec", "pairwise", 60, 0)
+    given = opened(Row("open", "trec", "pairwise 60 in words", 30), 0, tmp_path)
+    with closing(given.run) as run:
+        assert run.pool.ids == here.pool.ids and run.answers is not None and len(run.gold) == len(run.gold_items) == 30
+        said = run.ask(run.teachers[0], run.pool)
+        assert [texts[0] for texts in said.texts or ()] == [here.space.names[one] for one in here.claims.tolist()]
+        truth = dict(zip(here.pool.ids, here.truth.tolist(), strict=True))
+        gold = [run.answers.reference(text) for text in run.gold_items.columns["reference"]]
+        assert [here.space.find(str(one)) for one in gold] == [truth[item] for item in run.gold_items.ids]
+        right = given.right(run.new_student(0))
+        assert len(right) == len(here.test) and sum(right) < len(right) / 2, "who has learned nothing is not right"
 
 
 def test_the_best_in_contest_are_bold_and_empty_columns_left_out() -> None:
